@@ -1,0 +1,120 @@
+/* The table that every instruction set fills, and the contracts of its kernels.
+ *
+ * A kernel is a pure function of its arguments: it allocates nothing, keeps nothing, cannot fail.
+ *
+ * Memory. Images are channel planes [C][stride]: H * W pixels in rows without gaps, padded to `stride`, a
+ * multiple of the vector. Flat tensors are [N][C] without gaps. Every buffer of the engine is 64-byte aligned and
+ * followed by at least 64 readable bytes. Padding holds garbage: kernels may compute on it and write it, and
+ * no result may depend on it. */
+#ifndef GOSS_KERNELS_H
+#define GOSS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Sparse matrix x planes: pointwise convolution, and any other convolution over packed planes.
+ * y[row][p] = clamp(bias[row] + sum over blocks of weight * x[plane_offset + p]). */
+typedef struct goss_pointwise_f32_args {
+    const float *x;               /* base address of the input planes */
+    const float *weights;         /* block after block, BLOCK_ROWS values each */
+    const float *bias;            /* [block_rows * BLOCK_ROWS] */
+    const uint32_t *plane_offset; /* per block: byte offset of its input plane from x, a multiple of 4 */
+    const uint32_t *block_count;  /* [block_rows]; NULL = dense: every row has the same `columns` blocks, and
+                                   * plane_offset [columns] is read once a row */
+    size_t columns;               /* dense only */
+    float *y;                     /* [block_rows * BLOCK_ROWS][y_stride] */
+    size_t y_stride;              /* floats, >= pixels */
+    size_t pixels;                /* a multiple of the vector, > 0 */
+    size_t block_rows;
+    float min, max;
+} goss_pointwise_f32_args;
+
+/* One channel of a depthwise convolution over its packed plane.
+ * y[p] = clamp(bias + sum over taps of weights[tap] * x[tap_offset[tap] + p]). */
+typedef struct goss_depthwise_f32_args {
+    const float *x;             /* packed plane of one channel */
+    const float *weights;       /* [taps] */
+    const uint32_t *tap_offset; /* [taps] byte offset from x */
+    float *y;                   /* [pixels] */
+    size_t pixels;              /* a multiple of the vector, > 0 */
+    size_t taps;
+    float bias, min, max;
+} goss_depthwise_f32_args;
+
+/* Dense matrix x vector. y[row] = clamp(bias[row] + sum of weights[row][c] * x[c]). */
+typedef struct goss_fully_connected_f32_args {
+    const float *x;       /* [columns], zeros from there to the next multiple of the vector */
+    const float *weights; /* [rows][columns]; readable, and finite, for one vector past the end */
+    const float *bias;    /* [rows] */
+    float *y;             /* [rows] */
+    size_t rows, columns;
+    float min, max;
+} goss_fully_connected_f32_args;
+
+/* Sparse matrix x vector, rows of single weights. Gathers: no vector form on the narrow instruction sets. */
+typedef struct goss_fully_connected_sparse_f32_args {
+    const float *x;               /* [columns] */
+    const float *weights;         /* [sum of count] */
+    const uint32_t *x_offset;     /* per weight: byte offset from x */
+    const uint32_t *weight_count; /* [rows] */
+    const float *bias;            /* [rows] */
+    float *y;                     /* [rows] */
+    size_t rows;
+    float min, max;
+} goss_fully_connected_sparse_f32_args;
+
+/* y[c * y_stride] = mean of x[c][0 .. pixels). */
+typedef struct goss_global_average_pool_f32_args {
+    const float *x; /* [channels][x_stride] */
+    float *y;
+    size_t channels, pixels, x_stride, y_stride;
+} goss_global_average_pool_f32_args;
+
+/* y[i] = clamp(a[i] + b[i]); y may be a or b. */
+typedef struct goss_add_f32_args {
+    const float *a, *b; /* [count] */
+    float *y;           /* [count] */
+    size_t count;       /* a multiple of the vector, > 0 */
+    float min, max;
+} goss_add_f32_args;
+
+/* y[i] = clamp(x[i]); y may be x. */
+typedef struct goss_clamp_f32_args {
+    const float *x; /* [count] */
+    float *y;       /* [count] */
+    size_t count;   /* a multiple of the vector, > 0 */
+    float min, max;
+} goss_clamp_f32_args;
+
+/* y = exp(x - max(x)) / sum; writes the padding up to the vector too. y may be x. */
+typedef struct goss_softmax_f32_args {
+    const float *x; /* [count], readable up to the next multiple of the vector */
+    float *y;       /* [count], writable up to the next multiple of the vector */
+    size_t count;   /* > 0 */
+} goss_softmax_f32_args;
+
+enum { GOSS_BLOCK_ROW_SIZES = 4 }; /* 1, 2, 4, 8: index = log2 */
+
+/* What one instruction set can do. Every entry is set: there is no fallback inside a table. */
+typedef struct goss_kernels {
+    const char *isa;
+    size_t lanes; /* f32 in a vector; planes are padded to a multiple of it */
+
+    void (*pointwise_f32[GOSS_BLOCK_ROW_SIZES])(const goss_pointwise_f32_args *);
+    void (*depthwise_f32)(const goss_depthwise_f32_args *);
+    void (*fully_connected_f32)(const goss_fully_connected_f32_args *);
+    void (*fully_connected_sparse_f32)(const goss_fully_connected_sparse_f32_args *);
+    void (*global_average_pool_f32)(const goss_global_average_pool_f32_args *);
+    void (*add_f32)(const goss_add_f32_args *);
+    void (*clamp_f32)(const goss_clamp_f32_args *);
+    void (*softmax_f32)(const goss_softmax_f32_args *);
+
+    /* Nonzero when all of x[0 .. count) is finite. Any count, any alignment of 4. */
+    int (*all_finite_f32)(const float *x, size_t count);
+} goss_kernels;
+
+/* The tables that this machine can run, best first, ended by NULL. One definition is linked: kernels/select_generic.c,
+ * arm/select.c or wasm/select.c. */
+const goss_kernels *const *goss_kernels_available(void);
+
+#endif

@@ -1,0 +1,36 @@
+/* The table of the instruction set being compiled. */
+#include "kernels.h"
+#include "vector.h"
+
+void GOSS_KERNEL(pointwise_f32_1x1)(const goss_pointwise_f32_args *);
+void GOSS_KERNEL(pointwise_f32_2x1)(const goss_pointwise_f32_args *);
+void GOSS_KERNEL(pointwise_f32_4x1)(const goss_pointwise_f32_args *);
+void GOSS_KERNEL(pointwise_f32_8x1)(const goss_pointwise_f32_args *);
+void GOSS_KERNEL(depthwise_f32)(const goss_depthwise_f32_args *);
+void GOSS_KERNEL(fully_connected_f32)(const goss_fully_connected_f32_args *);
+void GOSS_KERNEL(fully_connected_sparse_f32)(const goss_fully_connected_sparse_f32_args *);
+void GOSS_KERNEL(global_average_pool_f32)(const goss_global_average_pool_f32_args *);
+void GOSS_KERNEL(add_f32)(const goss_add_f32_args *);
+void GOSS_KERNEL(clamp_f32)(const goss_clamp_f32_args *);
+void GOSS_KERNEL(softmax_f32)(const goss_softmax_f32_args *);
+int GOSS_KERNEL(all_finite_f32)(const float *, size_t);
+
+#define GOSS_STRING_(name) #name
+#define GOSS_STRING(name)  GOSS_STRING_(name)
+
+extern const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA);
+
+const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
+    .isa = GOSS_STRING(GOSS_ISA),
+    .lanes = VF32_LANES,
+    .pointwise_f32 = {GOSS_KERNEL(pointwise_f32_1x1), GOSS_KERNEL(pointwise_f32_2x1),
+                      GOSS_KERNEL(pointwise_f32_4x1), GOSS_KERNEL(pointwise_f32_8x1)},
+    .depthwise_f32 = GOSS_KERNEL(depthwise_f32),
+    .fully_connected_f32 = GOSS_KERNEL(fully_connected_f32),
+    .fully_connected_sparse_f32 = GOSS_KERNEL(fully_connected_sparse_f32),
+    .global_average_pool_f32 = GOSS_KERNEL(global_average_pool_f32),
+    .add_f32 = GOSS_KERNEL(add_f32),
+    .clamp_f32 = GOSS_KERNEL(clamp_f32),
+    .softmax_f32 = GOSS_KERNEL(softmax_f32),
+    .all_finite_f32 = GOSS_KERNEL(all_finite_f32),
+};

@@ -1,0 +1,35 @@
+/* The vector layer: what a kernel may say. Each instruction set answers in one header, chosen at compile time by
+ * GOSS_VECTOR_HEADER and included through this one, which also checks that the answer is complete.
+ *
+ *   vf32                      a vector of VF32_LANES floats; VF32_LANES is 4, 8 or 16
+ *   vf32_load(p)              p needs the alignment of a float only
+ *   vf32_store(p, v)
+ *   vf32_splat(s)
+ *   vf32_add(a, b)  vf32_sub(a, b)  vf32_mul(a, b)
+ *   vf32_madd(acc, a, b)      acc + a * b; rounds once or twice, as is fastest
+ *   vf32_min(a, b)  vf32_max(a, b)   any result when a lane is NaN
+ *   vf32_first(v, n, fill)    lanes below n from v, the others fill; 0 <= n <= VF32_LANES
+ *   vf32_exp2(n)              2^n for whole n in [-126, 127]
+ *   vf32_sum(v)               sum of the lanes, pairwise
+ *   vf32_largest(v)           largest lane
+ *
+ * Operations whose cost differs widely between instruction sets (gather, division of integers) stay out. */
+#ifndef GOSS_VECTOR_H
+#define GOSS_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include GOSS_VECTOR_HEADER
+
+_Static_assert(VF32_LANES == 4 || VF32_LANES == 8 || VF32_LANES == 16, "a kernel's tiles assume this");
+
+#define GOSS_CONCAT_(a, b) a##b
+#define GOSS_CONCAT(a, b)  GOSS_CONCAT_(a, b)
+
+/* The name of a kernel on the instruction set being compiled: GOSS_KERNEL(add_f32) is goss_add_f32_neon. */
+#define GOSS_KERNEL(name) GOSS_CONCAT(goss_##name##_, GOSS_ISA)
+
+static inline vf32 vf32_clamp(vf32 v, vf32 min, vf32 max) { return vf32_min(vf32_max(v, min), max); }
+
+#endif

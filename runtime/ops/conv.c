@@ -1,0 +1,85 @@
+/* Convolution: attributes, shapes, and which kind it is. */
+#include "conv.h"
+
+#include "error.h"
+
+static goss_status corrupt(const goss_layer *layer, const char *what, uint32_t found, const char *expected,
+                           goss_error *error)
+{
+    return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (conv): %s is %u, %s expected", layer->name, what, found,
+                     expected);
+}
+
+static goss_status read_attributes(const goss_layer *layer, goss_conv *conv, goss_error *error)
+{
+    enum { LARGEST = 1 << 15 };
+    uint32_t *const fields[] = {&conv->stride_y,   &conv->stride_x,  &conv->pad_top,
+                                &conv->pad_left,   &conv->pad_bottom, &conv->pad_right,
+                                &conv->dilation_y, &conv->dilation_x, &conv->groups};
+    static const char *const names[] = {"stride_y",  "stride_x",   "pad_top",    "pad_left", "pad_bottom",
+                                        "pad_right", "dilation_y", "dilation_x", "groups"};
+    for (uint32_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const bool pad = i >= 2 && i <= 5;
+        *fields[i] = goss_layer_u32(layer, i);
+        if (*fields[i] > LARGEST || (!pad && *fields[i] == 0))
+            return corrupt(layer, names[i], *fields[i], pad ? "0 to 32768" : "1 to 32768", error);
+    }
+    return goss_layer_clamp(layer, 9, &conv->min, &conv->max, error);
+}
+
+/* Output size along one axis; 0 when the dilated kernel does not fit into the padded input. */
+static uint32_t output_size(uint64_t input, uint32_t pad_before, uint32_t pad_after, uint64_t kernel, uint32_t dilation,
+                            uint32_t stride)
+{
+    const uint64_t padded = input + pad_before + pad_after, reach = (kernel - 1) * dilation + 1;
+    return padded < reach ? 0 : (uint32_t)((padded - reach) / stride + 1);
+}
+
+static goss_status infer_shape(goss_layer *layer, goss_conv *conv, goss_error *error)
+{
+    const uint32_t *x = conv->x->dims, *w = layer->weight_dims[1];
+
+    if (conv->x->rank != 4) return corrupt(layer, "rank of the input", conv->x->rank, "4 (NCHW)", error);
+    if (conv->groups != 1 && conv->groups != x[1])
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): %u groups over %u channels; 1 or one a channel expected",
+                         layer->name, conv->groups, x[1]);
+    if (x[1] != w[1] * (uint64_t)conv->groups)
+        return goss_fail(error, GOSS_MODEL_CORRUPT,
+                         "node '%.60s' (conv): weights for %u channels in %u groups, but '%.60s' has %u channels",
+                         layer->name, w[1], conv->groups, conv->x->name, x[1]);
+    if (w[0] % conv->groups != 0) return corrupt(layer, "output channels", w[0], "a multiple of the groups", error);
+
+    conv->in_y = x[2];
+    conv->in_x = x[3];
+    conv->kernel_y = w[2];
+    conv->kernel_x = w[3];
+    conv->out_y = output_size(x[2], conv->pad_top, conv->pad_bottom, w[2], conv->dilation_y, conv->stride_y);
+    conv->out_x = output_size(x[3], conv->pad_left, conv->pad_right, w[3], conv->dilation_x, conv->stride_x);
+    if (conv->out_y == 0 || conv->out_x == 0)
+        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (conv): a %ux%u kernel does not fit into %ux%u pixels",
+                         layer->name, w[2], w[3], x[2], x[3]);
+    const uint32_t dims[4] = {x[0], w[0], conv->out_y, conv->out_x};
+    return goss_value_set_shape(layer->output, 4, dims, layer->kernels->lanes, error);
+}
+
+static goss_status plan(goss_layer *layer, goss_error *error)
+{
+    goss_conv conv = {.x = layer->inputs[0], .weights = layer->weights[1], .bias = layer->weights[2]};
+    goss_status status = goss_layer_need_value(layer, 0, error);
+    if (!status) status = goss_layer_need_weights(layer, 1, 4, error);
+    if (!status) status = goss_layer_need_bias(layer, 2, conv.weights->rows, error);
+    if (!status) status = read_attributes(layer, &conv, error);
+    if (!status) status = infer_shape(layer, &conv, error);
+    if (status) return status;
+
+    const uint64_t outputs = (uint64_t)conv.x->images * conv.out_y * conv.out_x;
+    layer->macs = outputs * conv.weights->elements;
+    layer->dense_macs = outputs * conv.weights->rows * conv.weights->columns;
+
+    if (conv.groups > 1) return goss_conv_depthwise_plan(layer, &conv, error);
+    const bool in_place = conv.kernel_y == 1 && conv.kernel_x == 1 && conv.stride_y == 1 && conv.stride_x == 1 &&
+                          !(conv.pad_top | conv.pad_left | conv.pad_bottom | conv.pad_right);
+    return in_place ? goss_conv_pointwise_plan(layer, &conv, error) : goss_conv_packed_plan(layer, &conv, error);
+}
+
+const goss_op goss_op_conv = {.name = "conv", .code = 1, .inputs = 3, .attributes = 11, .plan = plan};

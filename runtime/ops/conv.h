@@ -1,0 +1,26 @@
+/* What the kinds of convolution share. conv.c picks one of them. */
+#ifndef GOSS_CONV_H
+#define GOSS_CONV_H
+
+#include "op.h"
+
+/* FORMAT.md section 8, operator 1, with the shapes it was checked against. */
+typedef struct goss_conv {
+    uint32_t stride_y, stride_x, pad_top, pad_left, pad_bottom, pad_right, dilation_y, dilation_x, groups;
+    uint32_t kernel_y, kernel_x;
+    uint32_t in_y, in_x, out_y, out_x;
+    float min, max;
+    const goss_value *x; /* [N,C,H,W] */
+    const goss_weights *weights, *bias;
+} goss_conv;
+
+/* 1x1, stride 1, no padding: weights times the input planes as they are. */
+goss_status goss_conv_pointwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
+
+/* One filter an output channel over one input channel. */
+goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
+
+/* Everything else: weights times packed planes (pack.h). */
+goss_status goss_conv_packed_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
+
+#endif

@@ -1,0 +1,71 @@
+/* Depthwise convolution: channel by channel through one packed plane. */
+#include <stdio.h>
+
+#include "checked.h"
+#include "conv.h"
+#include "error.h"
+#include "memory.h"
+#include "pack.h"
+
+typedef struct depthwise_state {
+    goss_pack pack;
+    size_t pixels;     /* packed output pixels, a multiple of the vector */
+    size_t multiplier; /* output channels an input channel */
+    float min, max;
+    uint32_t tap_offset[];
+} depthwise_state;
+
+static void run(const goss_layer *layer)
+{
+    const depthwise_state *state = layer->state;
+    const goss_value *x = layer->inputs[0], *y = layer->output;
+    const size_t taps = layer->weights[1]->columns;
+    float *packed = (float *)(void *)layer->scratch, *out = packed + state->pack.plane_floats;
+
+    for (size_t channel = 0; channel < y->images * y->channels; channel++) {
+        const size_t row = channel % y->channels; /* of the weights */
+        if (channel % state->multiplier == 0)
+            goss_pack_plane(&state->pack, x->data + channel / state->multiplier * x->stride, packed);
+        layer->kernels->depthwise_f32(&(goss_depthwise_f32_args){
+            .x = packed,
+            .weights = layer->weights[1]->values + row * taps,
+            .tap_offset = state->tap_offset,
+            .y = out,
+            .pixels = state->pixels,
+            .taps = taps,
+            .bias = layer->weights[2]->values[row],
+            .min = state->min,
+            .max = state->max,
+        });
+        goss_unpack_rows(&state->pack, out, state->pack.out_y, y->data + channel * y->stride);
+    }
+}
+
+goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error)
+{
+    const size_t taps = conv->weights->columns;
+    if (conv->weights->sparse || conv->weights->block_rows != 1)
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): depthwise weights must be dense in blocks of 1",
+                         layer->name);
+    goss_status status = goss_layer_allocate_state(layer, sizeof(depthwise_state) + taps * sizeof(uint32_t), error);
+    if (status) return status;
+
+    depthwise_state *state = layer->state;
+    status = goss_pack_plan(layer, conv, &state->pack, error);
+    if (status) return status;
+    state->multiplier = conv->weights->rows / conv->groups;
+    state->min = conv->min;
+    state->max = conv->max;
+    for (size_t tap = 0; tap < taps; tap++)
+        state->tap_offset[tap] =
+            (uint32_t)(goss_pack_tap(&state->pack, conv, (uint32_t)(tap / conv->kernel_x),
+                                     (uint32_t)(tap % conv->kernel_x)) * sizeof(float));
+    if (!checked_align_up((size_t)conv->out_y * state->pack.columns, layer->kernels->lanes, &state->pixels) ||
+        !checked_multiply(state->pack.plane_floats + state->pixels, sizeof(float), &layer->scratch_bytes))
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a padded plane is larger than 4 GiB", layer->name);
+
+    layer->run = run;
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "packed + depthwise_f32");
+    snprintf(layer->reason, sizeof layer->reason, "depthwise: one %ux%u filter a channel", conv->kernel_y, conv->kernel_x);
+    return GOSS_OK;
+}

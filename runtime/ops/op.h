@@ -1,0 +1,91 @@
+/* What an operator is to the engine, and what the engine gives it.
+ *
+ * Adding one: a file here with its plan function and a row in ops.c; a kernel if none fits; an importer entry. */
+#ifndef GOSS_OP_H
+#define GOSS_OP_H
+
+#include <stdbool.h>
+
+#include "gossamer.h"
+#include "kernels.h"
+#include "weights.h"
+
+enum { GOSS_NODE_MAX_INPUTS = 4 };
+
+/* An activation tensor in this session. Rank 4 is stored as channel planes: [images][channels][stride], pixels in rows
+ * without gaps, stride padded to the vector. Any other rank is flat: [images][channels] without gaps (pixels and
+ * stride are 1). */
+typedef struct goss_value {
+    const char *name;
+    uint32_t rank;
+    uint32_t dims[GOSS_MAX_RANK];
+    size_t images, channels, pixels, stride;
+    size_t floats; /* all images, rounded up to the vector */
+    float *data;
+} goss_value;
+
+typedef struct goss_layer goss_layer;
+
+typedef struct goss_op {
+    const char *name;
+    uint32_t code;       /* FORMAT.md section 8 */
+    uint32_t inputs;     /* weights included */
+    uint32_t attributes; /* 32-bit words */
+
+    /* Checks the layer's inputs and attributes, gives the output its shape (goss_value_set_shape), chooses how to run
+     * and says so in kernel_name and reason. */
+    goss_status (*plan)(goss_layer *layer, goss_error *error);
+} goss_op;
+
+struct goss_layer {
+    /* Given by the engine. */
+    const goss_op *op;
+    const char *name;
+    const unsigned char *attributes;
+    const goss_kernels *kernels;
+    const goss_value *inputs[GOSS_NODE_MAX_INPUTS];    /* NULL where the input is weights */
+    const goss_weights *weights[GOSS_NODE_MAX_INPUTS]; /* NULL where it is not */
+    const uint32_t *weight_dims[GOSS_NODE_MAX_INPUTS];
+    uint32_t weight_ranks[GOSS_NODE_MAX_INPUTS];
+    goss_value *output;
+    unsigned char *scratch; /* scratch_bytes, alive during run only */
+
+    /* Filled by op->plan. */
+    void (*run)(const goss_layer *layer);
+    void *state;          /* what run needs; one block from goss_alloc, freed by the engine */
+    size_t state_bytes;
+    size_t scratch_bytes;
+    bool in_place;        /* the output may take the memory of an input that nobody else needs */
+    uint64_t macs, dense_macs;
+    char kernel_name[40];
+    char reason[120];
+};
+
+/* The operator of that code, or NULL. */
+const goss_op *goss_op_find(uint32_t code);
+
+/* The rows of ops.c. */
+extern const goss_op goss_op_conv, goss_op_fully_connected, goss_op_global_average_pool, goss_op_add, goss_op_clamp,
+    goss_op_softmax, goss_op_flatten;
+
+/* Gives a value its shape and layout. Fails when it would not fit into memory that 32-bit offsets address. */
+goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_t *dims, size_t lanes,
+                                 goss_error *error);
+
+/* Allocates layer->state. */
+goss_status goss_layer_allocate_state(goss_layer *layer, size_t bytes, goss_error *error);
+
+/* The attribute word at that position. */
+uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position);
+
+/* The two attribute words `min`, `max` at that position, checked. */
+goss_status goss_layer_clamp(const goss_layer *layer, uint32_t position, float *min, float *max, goss_error *error);
+
+/* Checks that input `position` is an activation, or a weight tensor, respectively. */
+goss_status goss_layer_need_value(const goss_layer *layer, uint32_t position, goss_error *error);
+goss_status goss_layer_need_weights(const goss_layer *layer, uint32_t position, uint32_t rank, goss_error *error);
+
+/* Checks that input `position` is a bias of `rows` values. */
+goss_status goss_layer_need_bias(const goss_layer *layer, uint32_t position, size_t rows, goss_error *error);
+
+#endif

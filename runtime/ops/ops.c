@@ -1,0 +1,102 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "checked.h"
+#include "error.h"
+#include "memory.h"
+#include "op.h"
+
+static const goss_op *const ops[] = {
+    &goss_op_conv, &goss_op_fully_connected, &goss_op_global_average_pool, &goss_op_add,
+    &goss_op_clamp, &goss_op_softmax, &goss_op_flatten,
+};
+
+const goss_op *goss_op_find(uint32_t code)
+{
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (ops[i]->code == code) return ops[i];
+    return NULL;
+}
+
+goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_t *dims, size_t lanes,
+                                 goss_error *error)
+{
+    size_t elements = 1, floats = 0, bytes = 0;
+    bool fits = true;
+
+    value->rank = rank;
+    memset(value->dims, 0, sizeof value->dims);
+    for (uint32_t i = 0; i < rank; i++) {
+        value->dims[i] = dims[i];
+        fits = fits && checked_multiply(elements, dims[i], &elements) && elements < (size_t)1 << 31;
+    }
+    value->images = dims[0];
+    if (rank == 4) {
+        value->channels = dims[1];
+        value->pixels = (size_t)dims[2] * dims[3];
+        fits = fits && checked_align_up(value->pixels, lanes, &value->stride) &&
+               checked_multiply((size_t)dims[0] * dims[1], value->stride, &floats);
+    } else {
+        value->pixels = value->stride = 1;
+        value->channels = fits ? elements / dims[0] : 0;
+        fits = fits && checked_align_up(elements, lanes, &floats);
+    }
+    value->floats = floats;
+    if (!fits || !checked_multiply(floats, sizeof(float), &bytes) || bytes > UINT32_MAX)
+        return goss_fail(error, GOSS_UNSUPPORTED, "tensor '%.60s': larger than 4 GiB or 2^31 elements", value->name);
+    return GOSS_OK;
+}
+
+goss_status goss_layer_allocate_state(goss_layer *layer, size_t bytes, goss_error *error)
+{
+    layer->state = goss_alloc(bytes);
+    layer->state_bytes = bytes;
+    return layer->state ? GOSS_OK : goss_fail_out_of_memory(error, bytes, layer->name);
+}
+
+uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position)
+{
+    uint32_t word;
+    memcpy(&word, layer->attributes + 4 * position, sizeof word);
+    return word;
+}
+
+goss_status goss_layer_clamp(const goss_layer *layer, uint32_t position, float *min, float *max, goss_error *error)
+{
+    memcpy(min, layer->attributes + 4 * position, sizeof *min);
+    memcpy(max, layer->attributes + 4 * position + 4, sizeof *max);
+    if (!(*min <= *max))
+        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): the clamp's min is not below its max", layer->name,
+                         layer->op->name);
+    return GOSS_OK;
+}
+
+goss_status goss_layer_need_value(const goss_layer *layer, uint32_t position, goss_error *error)
+{
+    if (layer->inputs[position]) return GOSS_OK;
+    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input %u is constant, a computed tensor expected",
+                     layer->name, layer->op->name, position);
+}
+
+goss_status goss_layer_need_weights(const goss_layer *layer, uint32_t position, uint32_t rank, goss_error *error)
+{
+    if (!layer->weights[position])
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input %u is computed, constant weights expected",
+                         layer->name, layer->op->name, position);
+    if (layer->weight_ranks[position] != rank)
+        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): input %u has rank %u, %u expected", layer->name,
+                         layer->op->name, position, layer->weight_ranks[position], rank);
+    return GOSS_OK;
+}
+
+goss_status goss_layer_need_bias(const goss_layer *layer, uint32_t position, size_t rows, goss_error *error)
+{
+    const goss_status status = goss_layer_need_weights(layer, position, 1, error);
+    if (status) return status;
+    const goss_weights *bias = layer->weights[position];
+    if (bias->rows != rows || bias->sparse || bias->block_rows != 1)
+        return goss_fail(error, GOSS_MODEL_CORRUPT,
+                         "node '%.60s' (%s): bias of %zu values in blocks of %u; %zu, dense, in blocks of 1 expected",
+                         layer->name, layer->op->name, bias->rows, bias->block_rows, rows);
+    return GOSS_OK;
+}
