@@ -43,8 +43,8 @@ typedef enum goss_status {
 
 /* Filled on failure; untouched on success. One sentence: what, where, expected, found, next step. */
 typedef struct goss_error {
-    int32_t status;     /* a goss_status */
-    char message[252];  /* NUL-terminated UTF-8, cut at a character when too long */
+    int32_t status;    /* a goss_status */
+    char message[252]; /* NUL-terminated UTF-8, cut at a character when too long */
 } goss_error;
 
 /* ---- About ------------------------------------------------------------------------------------------ */
@@ -88,8 +88,8 @@ GOSS_API void goss_model_destroy(goss_model *model);
  * (pixel - mean) * scale for pixels 0..255), "title", "license".
  * @return GOSS_OK; GOSS_INVALID_ARGUMENT when index >= count. */
 GOSS_API uint32_t goss_model_metadata_count(const goss_model *model);
-GOSS_API goss_status goss_model_metadata(const goss_model *model, uint32_t index, const char **key,
-                                         const char **value, goss_error *error);
+GOSS_API goss_status goss_model_metadata(const goss_model *model, uint32_t index, const char **key, const char **value,
+                                         goss_error *error);
 
 /* ---- Session ---------------------------------------------------------------------------------------- */
 
@@ -150,14 +150,13 @@ typedef struct goss_layer_info {
  * @return GOSS_OK; GOSS_INVALID_ARGUMENT an ISA that this machine lacks (the message lists what it has);
  *         GOSS_MODEL_CORRUPT shapes that do not fit each other; GOSS_UNSUPPORTED an operator's variant;
  *         GOSS_OUT_OF_MEMORY. */
-GOSS_API goss_status goss_session_create(const goss_model *model, const goss_options *options,
-                                         goss_session **session, goss_error *error);
+GOSS_API goss_status goss_session_create(const goss_model *model, const goss_options *options, goss_session **session,
+                                         goss_error *error);
 
 /* Takes NULL. */
 GOSS_API void goss_session_destroy(goss_session *session);
 
-GOSS_API goss_status goss_session_describe(const goss_session *session, goss_session_info *info,
-                                           goss_error *error);
+GOSS_API goss_status goss_session_describe(const goss_session *session, goss_session_info *info, goss_error *error);
 
 /* @return GOSS_OK; GOSS_INVALID_ARGUMENT when index is not below the count in goss_session_info. */
 GOSS_API goss_status goss_session_input(const goss_session *session, uint32_t index, goss_tensor_info *info,
@@ -172,8 +171,8 @@ GOSS_API goss_status goss_session_layer(const goss_session *session, uint32_t in
  *
  * @param bytes  must equal goss_tensor_info.bytes
  * @return GOSS_OK; GOSS_INVALID_ARGUMENT, and the former binding stays. */
-GOSS_API goss_status goss_session_bind_input(goss_session *session, uint32_t index, const void *data,
-                                             size_t bytes, goss_error *error);
+GOSS_API goss_status goss_session_bind_input(goss_session *session, uint32_t index, const void *data, size_t bytes,
+                                             goss_error *error);
 GOSS_API goss_status goss_session_bind_output(goss_session *session, uint32_t index, void *data, size_t bytes,
                                               goss_error *error);
 
@@ -199,8 +198,8 @@ GOSS_API goss_status goss_session_run(goss_session *session, goss_error *error);
  *
  * @return GOSS_OK; GOSS_INVALID_ARGUMENT a size of 0 or above 32768, other channels, NULL; tensor untouched. */
 GOSS_API goss_status goss_image_to_tensor(const uint8_t *pixels, uint32_t pixel_width, uint32_t pixel_height,
-                                          uint32_t channels, const float *mean, const float *scale,
-                                          float *tensor, uint32_t width, uint32_t height, goss_error *error);
+                                          uint32_t channels, const float *mean, const float *scale, float *tensor,
+                                          uint32_t width, uint32_t height, goss_error *error);
 
 /* cdef: end */
 

@@ -27,7 +27,6 @@ void GOSS_KERNEL(depthwise_f32)(const goss_depthwise_f32_args *a)
 {
     assert(a->pixels > 0 && a->pixels % VF32_LANES == 0);
     size_t pixel = 0;
-    for (; pixel + VECTORS * VF32_LANES <= a->pixels; pixel += VECTORS * VF32_LANES)
-        depthwise_tile(a, pixel, VECTORS);
+    for (; pixel + VECTORS * VF32_LANES <= a->pixels; pixel += VECTORS * VF32_LANES) depthwise_tile(a, pixel, VECTORS);
     for (; pixel < a->pixels; pixel += VF32_LANES) depthwise_tile(a, pixel, 1);
 }

@@ -16,8 +16,7 @@ void GOSS_KERNEL(clamp_f32)(const goss_clamp_f32_args *a)
 {
     assert(a->count % VF32_LANES == 0);
     const vf32 min = vf32_splat(a->min), max = vf32_splat(a->max);
-    for (size_t i = 0; i < a->count; i += VF32_LANES)
-        vf32_store(a->y + i, vf32_clamp(vf32_load(a->x + i), min, max));
+    for (size_t i = 0; i < a->count; i += VF32_LANES) vf32_store(a->y + i, vf32_clamp(vf32_load(a->x + i), min, max));
 }
 
 int GOSS_KERNEL(all_finite_f32)(const float *x, size_t count)

@@ -8,16 +8,15 @@ static float clamp(float value, float min, float max) { return value < min ? min
  * it, where x is zero. */
 enum { ROWS = 4 };
 
-__attribute__((always_inline)) static inline void rows_times_vector(const goss_fully_connected_f32_args *a,
-                                                                    size_t row, int rows)
+__attribute__((always_inline)) static inline void rows_times_vector(const goss_fully_connected_f32_args *a, size_t row,
+                                                                    int rows)
 {
     const float *weights = a->weights + row * a->columns;
     vf32 acc[ROWS];
     for (int r = 0; r < rows; r++) acc[r] = vf32_splat(0);
     for (size_t c = 0; c < a->columns; c += VF32_LANES) {
         const vf32 x = vf32_load(a->x + c);
-        for (int r = 0; r < rows; r++)
-            acc[r] = vf32_madd(acc[r], x, vf32_load(weights + (size_t)r * a->columns + c));
+        for (int r = 0; r < rows; r++) acc[r] = vf32_madd(acc[r], x, vf32_load(weights + (size_t)r * a->columns + c));
     }
     for (int r = 0; r < rows; r++)
         a->y[row + (size_t)r] = clamp(a->bias[row + (size_t)r] + vf32_sum(acc[r]), a->min, a->max);

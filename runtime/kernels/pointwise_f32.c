@@ -30,8 +30,10 @@ __attribute__((always_inline)) static inline void pointwise_tile(const goss_poin
         bias += rows;
 
         size_t blocks = a->columns;
-        if (a->block_count) blocks = a->block_count[block_row];
-        else offset = a->plane_offset;
+        if (a->block_count)
+            blocks = a->block_count[block_row];
+        else
+            offset = a->plane_offset;
         for (; blocks > 0; blocks--) {
             const float *plane = (const float *)(const void *)(x + *offset++);
             for (int v = 0; v < vectors; v++) {

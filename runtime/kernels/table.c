@@ -23,8 +23,8 @@ extern const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA);
 const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .isa = GOSS_STRING(GOSS_ISA),
     .lanes = VF32_LANES,
-    .pointwise_f32 = {GOSS_KERNEL(pointwise_f32_1x1), GOSS_KERNEL(pointwise_f32_2x1),
-                      GOSS_KERNEL(pointwise_f32_4x1), GOSS_KERNEL(pointwise_f32_8x1)},
+    .pointwise_f32 = {GOSS_KERNEL(pointwise_f32_1x1), GOSS_KERNEL(pointwise_f32_2x1), GOSS_KERNEL(pointwise_f32_4x1),
+                      GOSS_KERNEL(pointwise_f32_8x1)},
     .depthwise_f32 = GOSS_KERNEL(depthwise_f32),
     .fully_connected_f32 = GOSS_KERNEL(fully_connected_f32),
     .fully_connected_sparse_f32 = GOSS_KERNEL(fully_connected_sparse_f32),

@@ -13,7 +13,7 @@ static goss_status corrupt(const goss_layer *layer, const char *what, uint32_t f
 static goss_status read_attributes(const goss_layer *layer, goss_conv *conv, goss_error *error)
 {
     enum { LARGEST = 1 << 15 };
-    uint32_t *const fields[] = {&conv->stride_y,   &conv->stride_x,  &conv->pad_top,
+    uint32_t *const fields[] = {&conv->stride_y,   &conv->stride_x,   &conv->pad_top,
                                 &conv->pad_left,   &conv->pad_bottom, &conv->pad_right,
                                 &conv->dilation_y, &conv->dilation_x, &conv->groups};
     static const char *const names[] = {"stride_y",  "stride_x",   "pad_top",    "pad_left", "pad_bottom",
@@ -41,8 +41,9 @@ static goss_status infer_shape(goss_layer *layer, goss_conv *conv, goss_error *e
 
     if (conv->x->rank != 4) return corrupt(layer, "rank of the input", conv->x->rank, "4 (NCHW)", error);
     if (conv->groups != 1 && conv->groups != x[1])
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): %u groups over %u channels; 1 or one a channel expected",
-                         layer->name, conv->groups, x[1]);
+        return goss_fail(error, GOSS_UNSUPPORTED,
+                         "node '%.60s' (conv): %u groups over %u channels; 1 or one a channel expected", layer->name,
+                         conv->groups, x[1]);
     if (x[1] != w[1] * (uint64_t)conv->groups)
         return goss_fail(error, GOSS_MODEL_CORRUPT,
                          "node '%.60s' (conv): weights for %u channels in %u groups, but '%.60s' has %u channels",
@@ -56,8 +57,9 @@ static goss_status infer_shape(goss_layer *layer, goss_conv *conv, goss_error *e
     conv->out_y = output_size(x[2], conv->pad_top, conv->pad_bottom, w[2], conv->dilation_y, conv->stride_y);
     conv->out_x = output_size(x[3], conv->pad_left, conv->pad_right, w[3], conv->dilation_x, conv->stride_x);
     if (conv->out_y == 0 || conv->out_x == 0)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (conv): a %ux%u kernel does not fit into %ux%u pixels",
-                         layer->name, w[2], w[3], x[2], x[3]);
+        return goss_fail(error, GOSS_MODEL_CORRUPT,
+                         "node '%.60s' (conv): a %ux%u kernel does not fit into %ux%u pixels", layer->name, w[2], w[3],
+                         x[2], x[3]);
     const uint32_t dims[4] = {x[0], w[0], conv->out_y, conv->out_x};
     return goss_value_set_shape(layer->output, 4, dims, layer->kernels->lanes, error);
 }

@@ -57,15 +57,17 @@ goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, g
     state->min = conv->min;
     state->max = conv->max;
     for (size_t tap = 0; tap < taps; tap++)
-        state->tap_offset[tap] =
-            (uint32_t)(goss_pack_tap(&state->pack, conv, (uint32_t)(tap / conv->kernel_x),
-                                     (uint32_t)(tap % conv->kernel_x)) * sizeof(float));
+        state->tap_offset[tap] = (uint32_t)(goss_pack_tap(&state->pack, conv, (uint32_t)(tap / conv->kernel_x),
+                                                          (uint32_t)(tap % conv->kernel_x)) *
+                                            sizeof(float));
     if (!checked_align_up((size_t)conv->out_y * state->pack.columns, layer->kernels->lanes, &state->pixels) ||
         !checked_multiply(state->pack.plane_floats + state->pixels, sizeof(float), &layer->scratch_bytes))
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a padded plane is larger than 4 GiB", layer->name);
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a padded plane is larger than 4 GiB",
+                         layer->name);
 
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "packed + depthwise_f32");
-    snprintf(layer->reason, sizeof layer->reason, "depthwise: one %ux%u filter a channel", conv->kernel_y, conv->kernel_x);
+    snprintf(layer->reason, sizeof layer->reason, "depthwise: one %ux%u filter a channel", conv->kernel_y,
+             conv->kernel_x);
     return GOSS_OK;
 }

@@ -56,12 +56,14 @@ static goss_status infer_shape(goss_layer *layer, const goss_weights *weights, g
 {
     const goss_value *x = layer->inputs[0];
     if (x->rank != 2 || x->channels != weights->columns)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (fully_connected): weights take %zu channels, '%.60s' has rank %u with %zu channels",
-                         layer->name, weights->columns, x->name, x->rank, x->channels);
+        return goss_fail(
+            error, GOSS_MODEL_CORRUPT,
+            "node '%.60s' (fully_connected): weights take %zu channels, '%.60s' has rank %u with %zu channels",
+            layer->name, weights->columns, x->name, x->rank, x->channels);
     if (weights->block_rows != 1)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (fully_connected): weights in blocks of %ux1, 1x1 expected",
-                         layer->name, weights->block_rows);
+        return goss_fail(error, GOSS_UNSUPPORTED,
+                         "node '%.60s' (fully_connected): weights in blocks of %ux1, 1x1 expected", layer->name,
+                         weights->block_rows);
     const uint32_t dims[2] = {x->dims[0], (uint32_t)weights->rows};
     return goss_value_set_shape(layer->output, 2, dims, layer->kernels->lanes, error);
 }
@@ -83,8 +85,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     fully_connected_state *state = layer->state;
     state->min = min;
     state->max = max;
-    for (size_t i = 0; i < offsets; i++)
-        state->x_offset[i] = goss_weights_column(weights, i) * (uint32_t)sizeof(float);
+    for (size_t i = 0; i < offsets; i++) state->x_offset[i] = goss_weights_column(weights, i) * (uint32_t)sizeof(float);
 
     const size_t all = weights->rows * weights->columns, lanes = layer->kernels->lanes;
     layer->macs = (uint64_t)layer->output->images * weights->elements;

@@ -52,10 +52,10 @@ struct goss_layer {
 
     /* Filled by op->plan. */
     void (*run)(const goss_layer *layer);
-    void *state;          /* what run needs; one block from goss_alloc, freed by the engine */
+    void *state; /* what run needs; one block from goss_alloc, freed by the engine */
     size_t state_bytes;
     size_t scratch_bytes;
-    bool in_place;        /* the output may take the memory of an input that nobody else needs */
+    bool in_place; /* the output may take the memory of an input that nobody else needs */
     uint64_t macs, dense_macs;
     char kernel_name[40];
     char reason[120];

@@ -7,8 +7,8 @@
 #include "op.h"
 
 static const goss_op *const ops[] = {
-    &goss_op_conv, &goss_op_fully_connected, &goss_op_global_average_pool, &goss_op_add,
-    &goss_op_clamp, &goss_op_softmax, &goss_op_flatten,
+    &goss_op_conv,    &goss_op_fully_connected, &goss_op_global_average_pool, &goss_op_add, &goss_op_clamp,
+    &goss_op_softmax, &goss_op_flatten,
 };
 
 const goss_op *goss_op_find(uint32_t code)
@@ -66,8 +66,8 @@ goss_status goss_layer_clamp(const goss_layer *layer, uint32_t position, float *
     memcpy(min, layer->attributes + 4 * position, sizeof *min);
     memcpy(max, layer->attributes + 4 * position + 4, sizeof *max);
     if (!(*min <= *max))
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): the clamp's min is not below its max", layer->name,
-                         layer->op->name);
+        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): the clamp's min is not below its max",
+                         layer->name, layer->op->name);
     return GOSS_OK;
 }
 

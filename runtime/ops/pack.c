@@ -33,9 +33,9 @@ goss_status goss_pack_plan(const goss_layer *layer, const goss_conv *conv, goss_
     if (!checked_multiply(pack->rows, pack->columns, &floats) ||
         !checked_multiply(floats, (size_t)pack->phases_y * pack->phases_x, &floats) ||
         !checked_add(floats, pack->columns - pack->out_x + 16, &floats) ||
-        !checked_align_up(floats, 16, &pack->plane_floats) ||
-        pack->plane_floats > UINT32_MAX / sizeof(float))
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a padded plane is larger than 4 GiB", layer->name);
+        !checked_align_up(floats, 16, &pack->plane_floats) || pack->plane_floats > UINT32_MAX / sizeof(float))
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a padded plane is larger than 4 GiB",
+                         layer->name);
     return GOSS_OK;
 }
 
@@ -47,7 +47,8 @@ size_t goss_pack_tap(const goss_pack *pack, const goss_conv *conv, uint32_t ky, 
 }
 
 /* The first and last + 1 of `count` positions p with 0 <= p * stride + phase - pad < size. */
-static void inside(size_t count, uint32_t stride, uint32_t phase, uint32_t pad, uint32_t size, size_t *first, size_t *end)
+static void inside(size_t count, uint32_t stride, uint32_t phase, uint32_t pad, uint32_t size, size_t *first,
+                   size_t *end)
 {
     const size_t before = pad > phase ? (pad - phase + stride - 1) / stride : 0;
     const size_t room = (size_t)size + pad;
@@ -63,7 +64,8 @@ static void pack_row(const goss_pack *pack, uint32_t phase_x, const float *x, fl
     memset(packed, 0, first * sizeof *packed);
     if (first < end) {
         const float *source = x + (first * pack->stride_x + phase_x - pack->pad_left);
-        if (pack->stride_x == 1) memcpy(packed + first, source, (end - first) * sizeof *packed);
+        if (pack->stride_x == 1)
+            memcpy(packed + first, source, (end - first) * sizeof *packed);
         else
             for (size_t c = first; c < end; c++, source += pack->stride_x) packed[c] = *source;
     }
@@ -77,7 +79,8 @@ void goss_pack_plane(const goss_pack *pack, const float *x, float *packed)
         inside(pack->rows, pack->stride_y, phase_y, pack->pad_top, pack->in_y, &first, &end);
         for (uint32_t phase_x = 0; phase_x < pack->phases_x; phase_x++) {
             for (size_t row = 0; row < pack->rows; row++, packed += pack->columns) {
-                if (row < first || row >= end) memset(packed, 0, pack->columns * sizeof *packed);
+                if (row < first || row >= end)
+                    memset(packed, 0, pack->columns * sizeof *packed);
                 else
                     pack_row(pack, phase_x, x + (row * pack->stride_y + phase_y - pack->pad_top) * pack->in_x, packed);
             }

@@ -21,7 +21,8 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     if (status) return status;
     const goss_value *x = layer->inputs[0];
     if (x->rank != 2)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (softmax): rank %u, 2 expected", layer->name, x->rank);
+        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (softmax): rank %u, 2 expected", layer->name,
+                         x->rank);
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "softmax_f32");
     return goss_value_set_shape(layer->output, 2, x->dims, layer->kernels->lanes, error);

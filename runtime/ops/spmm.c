@@ -34,8 +34,8 @@ static void explain(goss_layer *layer, const goss_weights *weights)
                        100.0 * (double)(all - weights->elements) / (double)all, weights->block_rows)
             : snprintf(layer->reason, sizeof layer->reason, "dense: every %ux1 block is present", weights->block_rows);
     if (left && weights->rows > left)
-        snprintf(layer->reason + length, sizeof layer->reason - (size_t)length, "; the last %zu of %zu rows as 1x1", left,
-                 weights->rows);
+        snprintf(layer->reason + length, sizeof layer->reason - (size_t)length, "; the last %zu of %zu rows as 1x1",
+                 left, weights->rows);
 }
 
 void goss_spmm_plan(goss_layer *layer, const goss_weights *weights, const goss_weights *bias, float min, float max,

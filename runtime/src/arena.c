@@ -1,5 +1,5 @@
-/* Offline dynamic storage allocation, greedy: the largest item first, each into the smallest gap that holds it among the
- * items alive with it. Chains of layers come out at the lower bound (Pisarchyk & Lee 2020, arXiv:2001.03288). */
+/* Offline dynamic storage allocation, greedy: the largest item first, each into the smallest gap that holds it among
+ * the items alive with it. Chains of layers come out at the lower bound (Pisarchyk & Lee 2020, arXiv:2001.03288). */
 #include "arena.h"
 
 #include <stdlib.h>
@@ -38,7 +38,8 @@ static size_t best_gap(goss_lifetime *const *placed, uint32_t count, const goss_
     return best != SIZE_MAX ? best : end;
 }
 
-static goss_status measure(goss_lifetime *items, uint32_t count, uint32_t layers, goss_arena_plan *plan, goss_error *error)
+static goss_status measure(goss_lifetime *items, uint32_t count, uint32_t layers, goss_arena_plan *plan,
+                           goss_error *error)
 {
     ptrdiff_t *change = goss_alloc_zeroed((layers + (size_t)1) * sizeof *change); /* of live bytes, at each layer */
     if (!change) return goss_fail_out_of_memory(error, layers * sizeof *change, "planning the arena");
@@ -46,8 +47,7 @@ static goss_status measure(goss_lifetime *items, uint32_t count, uint32_t layers
     bool fits = true;
     for (uint32_t i = 0; i < count; i++) {
         fits = fits && checked_align_up(items[i].bytes, GOSS_ALIGNMENT, &items[i].bytes) &&
-               checked_add(plan->total_bytes, items[i].bytes, &plan->total_bytes) &&
-               plan->total_bytes <= PTRDIFF_MAX;
+               checked_add(plan->total_bytes, items[i].bytes, &plan->total_bytes) && plan->total_bytes <= PTRDIFF_MAX;
         if (!fits) break;
         change[items[i].first] += (ptrdiff_t)items[i].bytes;
         if (items[i].last + 1 <= layers) change[items[i].last + 1] -= (ptrdiff_t)items[i].bytes;
@@ -59,7 +59,8 @@ static goss_status measure(goss_lifetime *items, uint32_t count, uint32_t layers
     }
     goss_free(change);
     return fits ? GOSS_OK
-                : goss_fail(error, GOSS_OUT_OF_MEMORY, "the model's tensors do not fit into this machine's address space");
+                : goss_fail(error, GOSS_OUT_OF_MEMORY,
+                            "the model's tensors do not fit into this machine's address space");
 }
 
 goss_status goss_arena_place(goss_lifetime *items, uint32_t count, uint32_t layers, goss_arena_plan *plan,

@@ -49,7 +49,8 @@ goss_status goss_image_to_tensor(const uint8_t *pixels, uint32_t pixel_width, ui
     if (!pixels || !mean || !scale || !tensor)
         return goss_fail(error, GOSS_INVALID_ARGUMENT, "goss_image_to_tensor: a pointer is NULL");
     if (channels != 3 && channels != 4)
-        return goss_fail(error, GOSS_INVALID_ARGUMENT, "image with %u channels; 3 (RGB) or 4 (RGBA) expected", channels);
+        return goss_fail(error, GOSS_INVALID_ARGUMENT, "image with %u channels; 3 (RGB) or 4 (RGBA) expected",
+                         channels);
     const uint32_t sides[4] = {pixel_width, pixel_height, width, height};
     for (int i = 0; i < 4; i++)
         if (sides[i] == 0 || sides[i] > LARGEST_SIDE)

@@ -26,8 +26,7 @@ enum {
 
 enum { STRINGS, TENSORS, NODES, ATTRIBUTES, METADATA, WEIGHTS, SECTIONS };
 
-static const char *const section_names[SECTIONS] = {"strings",    "tensors",  "nodes",
-                                                    "attributes", "metadata", "weights"};
+static const char *const section_names[SECTIONS] = {"strings", "tensors", "nodes", "attributes", "metadata", "weights"};
 
 typedef struct section {
     const unsigned char *data;
@@ -69,15 +68,17 @@ static bool all_zero(const unsigned char *p, size_t count)
 static goss_status read_header(reader *r)
 {
     if (r->bytes < 4 || memcmp(r->data, "GOSS", 4) != 0)
-        return CORRUPT(r, "not a .goss file: it does not begin with \"GOSS\" (%zu bytes); make one with `gossamer convert`",
-                       r->bytes);
+        return CORRUPT(
+            r, "not a .goss file: it does not begin with \"GOSS\" (%zu bytes); make one with `gossamer convert`",
+            r->bytes);
     if (r->bytes < HEADER_BYTES + SECTIONS * SECTION_BYTES)
         return CORRUPT(r, "truncated in the header: %zu bytes, at least %d expected; fetch the file again", r->bytes,
                        HEADER_BYTES + SECTIONS * SECTION_BYTES);
     if (read_u32(r->data + 4) != VERSION)
-        return goss_fail(r->error, GOSS_UNSUPPORTED,
-                         "file format version %u, this build reads version %d; convert the model again or update gossamer",
-                         read_u32(r->data + 4), VERSION);
+        return goss_fail(
+            r->error, GOSS_UNSUPPORTED,
+            "file format version %u, this build reads version %d; convert the model again or update gossamer",
+            read_u32(r->data + 4), VERSION);
     if (read_u64(r->data + 8) != r->bytes)
         return CORRUPT(r, "%s: the header promises %llu bytes, the file has %zu; fetch it again",
                        read_u64(r->data + 8) > r->bytes ? "truncated" : "wrong size",
@@ -104,8 +105,8 @@ static goss_status read_section(reader *r, int kind, size_t *end)
         return CORRUPT(r, "section table entry %d: kind %u, %d (%s) expected", kind, read_u32(entry), kind + 1, name);
     if (read_u64(entry + 24) != 0) return CORRUPT(r, "section %s: reserved field is not zero", name);
     if (offset % 64 != 0 || offset < *end || offset > r->bytes || bytes > r->bytes - offset)
-        return CORRUPT(r, "section %s: offset %llu, %llu bytes does not fit behind byte %zu of a file of %zu bytes", name,
-                       (unsigned long long)offset, (unsigned long long)bytes, *end, r->bytes);
+        return CORRUPT(r, "section %s: offset %llu, %llu bytes does not fit behind byte %zu of a file of %zu bytes",
+                       name, (unsigned long long)offset, (unsigned long long)bytes, *end, r->bytes);
     if (!all_zero(r->data + *end, (size_t)offset - *end))
         return CORRUPT(r, "section %s: the gap in front of it is not zero", name);
 
@@ -129,7 +130,8 @@ static goss_status read_sections(reader *r)
     }
     if (r->bytes % 64 != 0 || r->bytes - end < TAIL_BYTES || r->bytes - end >= TAIL_BYTES + 64 ||
         !all_zero(r->data + end, r->bytes - end))
-        return CORRUPT(r, "tail: %zu bytes behind the last section; zeros up to a multiple of 64, and 64 more, expected",
+        return CORRUPT(r,
+                       "tail: %zu bytes behind the last section; zeros up to a multiple of 64, and 64 more, expected",
                        r->bytes - end);
     const section *strings = &r->sections[STRINGS];
     if (strings->bytes == 0 || strings->data[0] != 0 || strings->data[strings->bytes - 1] != 0)
@@ -168,7 +170,8 @@ static goss_status read_dims(reader *r, const unsigned char *record, goss_tensor
 
     tensor->rank = read_u32(record + 12);
     if (computed ? tensor->rank != 0 : tensor->rank < 1 || tensor->rank > GOSS_MAX_RANK)
-        return CORRUPT(r, "tensor '%.60s': rank %u, %s expected", tensor->name, tensor->rank, computed ? "0" : "1 to 6");
+        return CORRUPT(r, "tensor '%.60s': rank %u, %s expected", tensor->name, tensor->rank,
+                       computed ? "0" : "1 to 6");
     for (uint32_t i = 0; i < GOSS_MAX_RANK; i++) {
         const uint32_t dim = tensor->dims[i] = read_u32(record + 16 + 4 * i);
         if (i >= tensor->rank ? dim != 0 : dim == 0)
@@ -213,8 +216,8 @@ static goss_status read_sparse(reader *r, const goss_tensor *tensor, goss_weight
     for (size_t row = 0; row < listed; row++) {
         const uint32_t count = w->counts[row];
         if (count > w->columns || count > stored - block)
-            return CORRUPT(r, "weights '%.60s': block row %zu has %u blocks; %zu columns, %zu blocks left", tensor->name,
-                           row, count, w->columns, stored - block);
+            return CORRUPT(r, "weights '%.60s': block row %zu has %u blocks; %zu columns, %zu blocks left",
+                           tensor->name, row, count, w->columns, stored - block);
         for (uint32_t i = 0; i < count; i++, block++) {
             const uint32_t column = goss_weights_column(w, block);
             if (column >= w->columns || (i > 0 && column <= goss_weights_column(w, block - 1)))
@@ -227,8 +230,8 @@ static goss_status read_sparse(reader *r, const goss_tensor *tensor, goss_weight
         return CORRUPT(r, "weights '%.60s': %zu blocks counted, %u stored", tensor->name, block, stored);
     w->elements = elements;
     if (data_bytes - values_offset != elements * sizeof(float))
-        return CORRUPT(r, "weights '%.60s': %zu bytes of values, %zu expected", tensor->name, data_bytes - values_offset,
-                       elements * sizeof(float));
+        return CORRUPT(r, "weights '%.60s': %zu bytes of values, %zu expected", tensor->name,
+                       data_bytes - values_offset, elements * sizeof(float));
     return GOSS_OK;
 }
 
@@ -299,19 +302,21 @@ static goss_status read_node(reader *r, const goss_model *model, uint32_t index,
 
     node->op = goss_op_find(read_u32(record + 4));
     if (!node->op)
-        return goss_fail(r->error, GOSS_UNSUPPORTED, "node '%.60s': operator %u is unknown to this build; update gossamer",
-                         node->name, read_u32(record + 4));
+        return goss_fail(r->error, GOSS_UNSUPPORTED,
+                         "node '%.60s': operator %u is unknown to this build; update gossamer", node->name,
+                         read_u32(record + 4));
     const uint32_t inputs = read_u32(record + 8);
     if (inputs != node->op->inputs)
-        return CORRUPT(r, "node '%.60s' (%s): %u inputs, %u expected", node->name, node->op->name, inputs, node->op->inputs);
+        return CORRUPT(r, "node '%.60s' (%s): %u inputs, %u expected", node->name, node->op->name, inputs,
+                       node->op->inputs);
     for (uint32_t i = 0; i < GOSS_NODE_MAX_INPUTS; i++) {
         const uint32_t input = node->inputs[i] = read_u32(record + 12 + 4 * i);
         if (i >= inputs ? input != (uint32_t)UNUSED_INPUT : input >= model->tensor_count)
             return CORRUPT(r, "node '%.60s' (%s): input %u is tensor %u of %u", node->name, node->op->name, i, input,
                            model->tensor_count);
         if (i < inputs && !written[input])
-            return CORRUPT(r, "node '%.60s' (%s): reads tensor '%.60s' before it is computed", node->name, node->op->name,
-                           model->tensors[input].name);
+            return CORRUPT(r, "node '%.60s' (%s): reads tensor '%.60s' before it is computed", node->name,
+                           node->op->name, model->tensors[input].name);
     }
 
     node->output = read_u32(record + 28);
@@ -323,8 +328,8 @@ static goss_status read_node(reader *r, const goss_model *model, uint32_t index,
     const uint32_t offset = read_u32(record + 32), words = read_u32(record + 36);
     const size_t available = r->sections[ATTRIBUTES].bytes / 4;
     if (words != node->op->attributes || offset > available || words > available - offset)
-        return CORRUPT(r, "node '%.60s' (%s): %u attribute words at %u; %u expected within %zu", node->name, node->op->name,
-                       words, offset, node->op->attributes, available);
+        return CORRUPT(r, "node '%.60s' (%s): %u attribute words at %u; %u expected within %zu", node->name,
+                       node->op->name, words, offset, node->op->attributes, available);
     node->attributes = r->sections[ATTRIBUTES].data + (size_t)offset * 4;
     return GOSS_OK;
 }
@@ -411,8 +416,10 @@ goss_status goss_model_load(const void *data, size_t bytes, goss_model **model, 
 
     reader r = {.data = loaded->data, .bytes = bytes, .error = error};
     const goss_status status = read_model(&r, loaded);
-    if (status) goss_model_destroy(loaded);
-    else *model = loaded;
+    if (status)
+        goss_model_destroy(loaded);
+    else
+        *model = loaded;
     return status;
 }
 
@@ -431,7 +438,8 @@ uint32_t goss_model_metadata_count(const goss_model *model) { return model ? mod
 goss_status goss_model_metadata(const goss_model *model, uint32_t index, const char **key, const char **value,
                                 goss_error *error)
 {
-    if (!model || !key || !value) return goss_fail(error, GOSS_INVALID_ARGUMENT, "goss_model_metadata: a pointer is NULL");
+    if (!model || !key || !value)
+        return goss_fail(error, GOSS_INVALID_ARGUMENT, "goss_model_metadata: a pointer is NULL");
     if (index >= model->metadata_count)
         return goss_fail(error, GOSS_INVALID_ARGUMENT, "metadata %u: the model has %u entries", index,
                          model->metadata_count);

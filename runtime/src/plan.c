@@ -94,8 +94,10 @@ static void collect_items(const goss_plan *plan, memory_plan *memory)
     for (uint32_t layer = 0; layer < model->node_count; layer++) {
         const uint32_t output = model->nodes[layer].output, last = memory->last_use[output];
         int32_t item = reusable_item(plan, memory, layer);
-        if (item != NO_MEMORY) memory->items[item].last = last;
-        else item = add_item(memory, plan->values[output].floats * sizeof(float), layer, last);
+        if (item != NO_MEMORY)
+            memory->items[item].last = last;
+        else
+            item = add_item(memory, plan->values[output].floats * sizeof(float), layer, last);
         memory->item_of_value[output] = item;
         memory->item_of_layer[layer] = plan->layers[layer].scratch_bytes
                                            ? add_item(memory, plan->layers[layer].scratch_bytes, layer, layer)

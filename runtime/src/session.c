@@ -58,7 +58,8 @@ static void sum_up(goss_session *session, uint32_t threads)
     const goss_plan *plan = &session->plan;
     goss_session_info *info = &session->info;
 
-    for (uint32_t i = 0; i < plan->model->tensor_count; i++) info->weight_bytes += plan->model->tensors[i].weights.bytes;
+    for (uint32_t i = 0; i < plan->model->tensor_count; i++)
+        info->weight_bytes += plan->model->tensors[i].weights.bytes;
     for (uint32_t i = 0; i < plan->model->node_count; i++) {
         info->macs += plan->layers[i].macs;
         info->dense_macs += plan->layers[i].dense_macs;
@@ -190,8 +191,8 @@ goss_status goss_session_layer(const goss_session *session, uint32_t index, goss
 
 /* ---- Running -------------------------------------------------------------------------------------------- */
 
-static goss_status check_binding(const goss_session *session, bool input, uint32_t index, const void *data, size_t bytes,
-                                 goss_error *error)
+static goss_status check_binding(const goss_session *session, bool input, uint32_t index, const void *data,
+                                 size_t bytes, goss_error *error)
 {
     const goss_value *value = NULL;
     const char *kind = input ? "input" : "output";
@@ -199,8 +200,8 @@ static goss_status check_binding(const goss_session *session, bool input, uint32
     if (status) return status;
     if (!data) return goss_fail(error, GOSS_INVALID_ARGUMENT, "%s '%.60s': data is NULL", kind, value->name);
     if (bytes != plain_bytes(value))
-        return goss_fail(error, GOSS_INVALID_ARGUMENT, "%s '%.60s': %zu bytes given, %zu expected", kind, value->name, bytes,
-                         plain_bytes(value));
+        return goss_fail(error, GOSS_INVALID_ARGUMENT, "%s '%.60s': %zu bytes given, %zu expected", kind, value->name,
+                         bytes, plain_bytes(value));
     if ((uintptr_t)data % sizeof(float) != 0)
         return goss_fail(error, GOSS_INVALID_ARGUMENT, "%s '%.60s': data is not aligned to 4 bytes", kind, value->name);
     return GOSS_OK;
@@ -241,8 +242,8 @@ static goss_status check_no_nan(const goss_session *session, const goss_value *v
     if (session->plan.kernels->all_finite_f32(plain, count)) return GOSS_OK;
     for (size_t i = 0; i < count; i++)
         if (plain[i] != plain[i])
-            return goss_fail(error, GOSS_INVALID_ARGUMENT, "input '%.60s' holds NaN at element %zu of %zu", value->name, i,
-                             count);
+            return goss_fail(error, GOSS_INVALID_ARGUMENT, "input '%.60s' holds NaN at element %zu of %zu", value->name,
+                             i, count);
     return GOSS_OK; /* infinities are the caller's business */
 }
 
