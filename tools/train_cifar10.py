@@ -37,7 +37,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
-LABELS = "airplane automobile bird cat deer dog frog horse ship truck".split()
+LABELS = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 IMAGE_MEAN = (125.3, 123.0, 113.9)
 IMAGE_STD = (63.0, 62.1, 66.7)
 IMAGE_SCALE = tuple(round(1 / std, 8) for std in IMAGE_STD)
@@ -102,7 +104,7 @@ def normalize(images: Tensor) -> Tensor:
 
 
 def random_crop_flip(padded: Tensor, generator: torch.Generator) -> Tensor:
-    """uint8 [n, 3, 40, 40] -> [n, 3, 32, 32]: a random window of each image, half of them mirrored."""
+    """uint8 [n, 3, 40, 40] -> [n, 3, 32, 32]: a random window of each image, half mirrored."""
     count = len(padded)
     size = padded.shape[-1] - 2 * CROP_PADDING
     top, left = torch.randint(0, 2 * CROP_PADDING + 1, (2, count), generator=generator)
@@ -113,7 +115,7 @@ def random_crop_flip(padded: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Set one random square of each normalised image to zero, the mean colour; it may overlap the border."""
+    """Erase one random square of each normalised image; it may overlap the border."""
     if side == 0:
         return images
     count, _, height, width = images.shape
@@ -137,8 +139,10 @@ def batches(
 # --- network --------------------------------------------------------------------------------
 
 
-def conv_bn_relu(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """A convolution without bias, batch normalisation and ReLU."""
+def conv_bn_relu(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """Stack a convolution without bias, batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -150,7 +154,6 @@ class MobileNetV1(nn.Module):
     """MobileNet-v1 (arXiv:1704.04861) for 32 x 32 images.
 
     The stem and the last stage keep their resolution, so the network ends at 4 x 4 pixels.
-    Returns logits ``[n, classes]``.
     """
 
     def __init__(self, width: float, classes: int = len(LABELS)) -> None:
@@ -167,6 +170,7 @@ class MobileNetV1(nn.Module):
         self.classifier = nn.Linear(channels, classes)
 
     def forward(self, image: Tensor) -> Tensor:
+        """Map normalised images [n, 3, 32, 32] to logits [n, classes]."""
         return self.classifier(self.pool(self.features(image)).flatten(1))
 
 
@@ -179,8 +183,9 @@ def pointwise_layers(model: nn.Module) -> dict[str, nn.Conv2d]:
     }
 
 
+@torch.no_grad()
 def zero_share(weight: Tensor) -> float:
-    """The share of exact zeros."""
+    """Measure the share of exact zeros."""
     return (weight == 0).double().mean().item()
 
 
@@ -188,7 +193,7 @@ def zero_share(weight: Tensor) -> float:
 
 
 def cubic_sparsity(progress: float, begin: float, end: float, final: float) -> float:
-    """Sparsity at a point of training, all points as shares of the phase (arXiv:1710.01878, eq. 1)."""
+    """Give the sparsity at a point of the phase (arXiv:1710.01878, eq. 1), points as shares."""
     ramp = min(max((progress - begin) / (end - begin), 0.0), 1.0)
     return final * (1 - (1 - ramp) ** 3)
 
@@ -240,7 +245,11 @@ def learning_rate(progress: float, phase: Phase) -> float:
     """Linear warm-up, then a cosine to zero."""
     if progress < phase.warmup:
         return phase.peak_rate * (0.05 + 0.95 * progress / phase.warmup)
-    return phase.peak_rate * 0.5 * (1 + math.cos(math.pi * (progress - phase.warmup) / (1 - phase.warmup)))
+    return (
+        phase.peak_rate
+        * 0.5
+        * (1 + math.cos(math.pi * (progress - phase.warmup) / (1 - phase.warmup)))
+    )
 
 
 def make_optimizer(model: nn.Module, weight_decay: float) -> torch.optim.SGD:
@@ -251,18 +260,25 @@ def make_optimizer(model: nn.Module, weight_decay: float) -> torch.optim.SGD:
             depthwise = isinstance(module, nn.Conv2d) and module.groups > 1
             decays = name == "weight" and not depthwise and not isinstance(module, nn.BatchNorm2d)
             (decayed if decays else free).append(parameter)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True)
 
 
-def batch_loss(logits: Tensor, labels: Tensor, taught: Tensor | None, phase: Phase, smoothing: float) -> Tensor:
+def batch_loss(
+    logits: Tensor, labels: Tensor, taught: Tensor | None, phase: Phase, smoothing: float
+) -> Tensor:
     """Cross entropy, mixed with the distance to the teacher's probabilities at temperature 2."""
     loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
     if taught is None:
         return loss
     temperature = 2.0
     distance = F.kl_div(
-        F.log_softmax(logits / temperature, 1), F.softmax(taught / temperature, 1), reduction="batchmean"
+        F.log_softmax(logits / temperature, 1),
+        F.softmax(taught / temperature, 1),
+        reduction="batchmean",
     )
     return (1 - phase.distillation) * loss + phase.distillation * temperature**2 * distance
 
@@ -288,7 +304,11 @@ class Trainer:
     """One phase: epochs, checkpoints, log lines."""
 
     def __init__(
-        self, phase: Phase, model: MobileNetV1, teacher: MobileNetV1 | None, options: argparse.Namespace
+        self,
+        phase: Phase,
+        model: MobileNetV1,
+        teacher: MobileNetV1 | None,
+        options: argparse.Namespace,
     ) -> None:
         self.phase, self.model, self.teacher, self.options = phase, model, teacher, options
         self.optimizer = make_optimizer(model, options.weight_decay)
@@ -299,7 +319,7 @@ class Trainer:
         self.pruner = MagnitudePruner(model) if phase.sparsity else None
 
     def settings(self) -> dict:
-        """What a checkpoint must agree with to be continued."""
+        """List what a checkpoint must agree with to be continued."""
         keys = ("width", "batch_size", "weight_decay", "label_smoothing", "cutout")
         return vars(self.phase) | {key: getattr(self.options, key) for key in keys}
 
@@ -315,7 +335,13 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.seconds = state["epoch"], state["seconds"]
 
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch is done."""
+        return self.epoch >= self.phase.epochs
+
     def save(self) -> None:
+        """Write the checkpoint."""
         state = {"epoch": self.epoch, "seconds": self.seconds, "settings": self.settings()}
         state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         save_atomically(state, self.checkpoint)
@@ -328,7 +354,9 @@ class Trainer:
         if self.teacher is not None:
             with torch.no_grad():
                 taught = self.teacher(images)
-        loss = batch_loss(self.model(images), labels, taught, self.phase, self.options.label_smoothing)
+        loss = batch_loss(
+            self.model(images), labels, taught, self.phase, self.options.label_smoothing
+        )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -342,9 +370,13 @@ class Trainer:
         generator = torch.Generator().manual_seed(phase.seed * 100_003 + self.epoch)
         self.model.train()
         total, begin = 0.0, time.monotonic()
-        epoch_batches = batches(padded, labels, self.options.batch_size, self.options.cutout, generator)
+        epoch_batches = batches(
+            padded, labels, self.options.batch_size, self.options.cutout, generator
+        )
         title = f"{phase.name} {self.epoch + 1}/{phase.epochs}"
-        for index, (images, wanted) in enumerate(tqdm(epoch_batches, title, steps, leave=False, mininterval=5)):
+        for index, (images, wanted) in enumerate(
+            tqdm(epoch_batches, title, steps, leave=False, mininterval=5)
+        ):
             progress = (self.epoch + index / steps) / phase.epochs
             if self.pruner and index % self.options.prune_every == 0:
                 self.pruner.prune(cubic_sparsity(progress, 0.0, phase.ramp_end, phase.sparsity))
@@ -356,12 +388,12 @@ class Trainer:
     def fit(self, train: ImageSet, validation: ImageSet) -> None:
         """Run the epochs that are missing."""
         padded = F.pad(train.images.float(), (CROP_PADDING,) * 4, mode="reflect").to(torch.uint8)
-        while self.epoch < self.phase.epochs:
+        while not self.finished:
             loss = self.run_epoch(padded, train.labels)
             line = f"{self.phase.name} epoch {self.epoch}/{self.phase.epochs} loss {loss:.4f}"
             line += f" time {self.seconds:.0f} s"
             if self.pruner:
-                line += f" zeros {np.mean([zero_share(w.detach()) for w in self.pruner.weights]):.4f}"
+                line += f" zeros {np.mean([zero_share(w) for w in self.pruner.weights]):.4f}"
             if self.epoch % self.options.validate_every == 0 or self.epoch == self.phase.epochs:
                 line += f" top-1 {top1(self.model, validation):.4f}"
             self.save()
@@ -369,46 +401,278 @@ class Trainer:
 
 
 def new_model(options: argparse.Namespace) -> MobileNetV1:
-    """A freshly initialised network; the same for the same seed."""
+    """Initialise a network, the same for the same seed."""
     torch.manual_seed(options.seed)
     return MobileNetV1(options.width).to(memory_format=torch.channels_last)
 
 
-def train_dense(options: argparse.Namespace, train: ImageSet, validation: ImageSet) -> Trainer:
-    """The dense phase."""
-    phase = Phase("dense", options.dense_epochs, options.dense_rate, 0.15, options.seed, 0.0, 0.0, 0.0)
-    trainer = Trainer(phase, new_model(options), None, options)
-    trainer.fit(train, validation)
-    return trainer
+def dense_trainer(options: argparse.Namespace) -> Trainer:
+    """Set up the dense phase."""
+    phase = Phase(
+        "dense", options.dense_epochs, options.dense_rate, 0.15, options.seed, 0.0, 0.0, 0.0
+    )
+    return Trainer(phase, new_model(options), None, options)
 
 
-def train_sparse(options: argparse.Namespace, dense: Trainer, train: ImageSet, validation: ImageSet) -> Trainer:
-    """The sparse phase: starts from the dense weights, taught by the dense network."""
+def sparse_trainer(options: argparse.Namespace, dense: Trainer) -> Trainer:
+    """Set up the sparse phase, which starts from the dense weights, taught by the dense network."""
     phase = Phase(
         "sparse", options.sparse_epochs, options.sparse_rate, 0.05, options.seed + 1,
         options.distillation, options.sparsity, options.ramp_end,
     )  # fmt: skip
     model = new_model(options)
     model.load_state_dict(dense.model.state_dict())
-    teacher = dense.model.eval() if options.distillation else None
-    trainer = Trainer(phase, model, teacher, options)
+    return Trainer(phase, model, dense.model.eval() if options.distillation else None, options)
+
+
+def finish(trainer: Trainer, train: ImageSet | None, validation: ImageSet) -> None:
+    """Train what is missing; without a training set nothing may be missing."""
+    if trainer.finished:
+        return
+    if train is None:
+        sys.exit(
+            f"{trainer.checkpoint}: {trainer.epoch} of {trainer.phase.epochs} epochs are done;"
+            " run without --export to train the rest"
+        )
     trainer.fit(train, validation)
-    return trainer
+
+
+# --- result ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the card and the last lines of the log report."""
+
+    dense_top1: float
+    sparse_top1: float
+    images: int
+    zeros: dict[str, tuple[tuple[int, int], float]]  # layer: (outputs, inputs), share of zeros
+    minutes: tuple[float, float]  # dense, sparse
+
+
+def measure(dense: Trainer, sparse: Trainer, validation: ImageSet) -> Result:
+    """Evaluate both networks and count the zeros."""
+    zeros = {
+        f"block {number}": (
+            (layer.out_channels, layer.in_channels),
+            zero_share(layer.weight),
+        )
+        for number, layer in enumerate(pointwise_layers(sparse.model).values(), 1)
+    }
+    return Result(
+        top1(dense.model, validation), top1(sparse.model, validation), len(validation),
+        zeros, (dense.seconds / 60, sparse.seconds / 60),
+    )  # fmt: skip
+
+
+def print_result(result: Result) -> None:
+    """Print zeros and accuracy."""
+    for name, ((outputs, inputs), share) in result.zeros.items():
+        print(f"{name}: {outputs} x {inputs}, {share:.2%} zeros")
+    accuracy = f"dense top-1 {result.dense_top1:.2%}, sparse top-1 {result.sparse_top1:.2%}"
+    print(f"{accuracy}, n = {result.images}")
+
+
+def export_onnx(model: MobileNetV1, path: Path) -> None:
+    """Write the network, with a softmax behind it, for one normalised image."""
+    classifier = (
+        nn.Sequential(model, nn.Softmax(dim=1)).to(memory_format=torch.contiguous_format).eval()
+    )
+    torch.onnx.export(
+        classifier,
+        (torch.zeros(1, 3, 32, 32),),
+        path,
+        input_names=["image"],
+        output_names=["probabilities"],
+        external_data=False,
+        verbose=False,
+    )
+
+
+def write_model(onnx_path: Path, goss_path: Path) -> None:
+    """Convert to ``.goss`` with what a user needs to feed images and read labels."""
+    try:
+        import gossamer
+    except ImportError as error:
+        sys.exit(
+            f"{onnx_path} is written; for {goss_path.name} install gossamer-nn[convert]"
+            f" and use --export: {error}"
+        )
+    goss_path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {
+        "title": "MobileNet-v1 for CIFAR-10, sparse",
+        "license": "Apache-2.0",
+        "labels": "\n".join(LABELS),
+        "image_mean": " ".join(map(str, IMAGE_MEAN)),
+        "image_scale": " ".join(map(str, IMAGE_SCALE)),
+    }
+    gossamer.convert(onnx_path, goss_path, metadata=metadata)
+
+
+def training_command(options: argparse.Namespace) -> str:
+    """Spell the command that trains this network: every option that is not its default."""
+    elsewhere = {"train", "validation", "out", "models", "threads", "export"}
+    defaults = vars(parse_arguments([]))
+    changed = [(k, v) for k, v in vars(options).items() if k not in elsewhere and v != defaults[k]]
+    words = ["python", "tools/train_cifar10.py"]
+    for key, value in changed:
+        words += [f"--{key.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def machine() -> str:
+    """Name the processor, the threads and the PyTorch of this machine."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor()
+    return f"{processor}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+
+
+CARD = """# cifar10-mobilenet
+
+MobileNet-v1 (arXiv:1704.04861), width {width:g}, for 32 × 32 images and CIFAR-10's ten classes.
+{sparsity:.0%} of the weights of every pointwise convolution are zero, anywhere (pattern 1x1).
+
+| | |
+|---|---|
+| File | `cifar10-mobilenet.goss`, {file_bytes:,} bytes |
+| Input | `image`, float32 `[1, 3, 32, 32]`, RGB; `(pixel - mean) * scale` |
+| Mean, scale | {mean}; {scale} (per channel, pixels from 0 to 255) |
+| Output | `probabilities`, float32 `[1, 10]`: {labels} |
+| Date | {day} |
+| License | Apache-2.0 |
+
+## Accuracy
+| | top-1 |
+|---|---|
+| dense twin | {dense:.2%} |
+| **sparse (this file)** | **{sparse:.2%}** |
+
+On the {images:,} validation images; one standard error is {error:.2%}. Each figure is that of
+the last epoch: the validation images chose no epoch. Both networks were evaluated with PyTorch;
+the file is evaluated with
+
+```sh
+gossamer evaluate cifar10-mobilenet --data cifar10-validation.tar
+```
+
+## Data
+CIFAR-10 (Krizhevsky, *Learning multiple layers of features from tiny images*, 2009): 50,000
+training images of 32 × 32 pixels and {images:,} validation images, as JPEG files named
+`<class>/<name>.jpg`. The network knows ten classes and answers with one of them whatever the
+picture shows. It is a demonstration: nothing of consequence should depend on it.
+
+## Architecture
+A 3 × 3 stem with stride 1, then 13 blocks of a depthwise 3 × 3 and a pointwise convolution, each
+with batch normalisation and ReLU; global average pooling, a fully connected layer, softmax. The
+stride is 2 in blocks 2, 4 and 6, so planes shrink from 32 × 32 to 4 × 4.
+
+## Recipe
+1. Dense: {dense_epochs} epochs of SGD (Nesterov, batch {batch_size}, weight decay {weight_decay:g}
+   except for depthwise kernels, batch normalisation and biases); learning rate up to
+   {dense_rate:g}, then along a cosine to zero; label smoothing {label_smoothing:g}; random crops
+   with {padding} reflected pixels, mirroring, {cutout} × {cutout} cutout.
+2. Sparse: {sparse_epochs} epochs from the dense weights with the same optimizer, learning rate up
+   to {sparse_rate:g}; gradual magnitude pruning (arXiv:1710.01878) of each pointwise layer along a
+   cubic ramp over the first {ramp_end:.0%}, every {prune_every} steps. A pruned weight stays zero.
+   {teaching}
+
+```sh
+{command}
+```
+
+{dense_minutes:.0f} + {sparse_minutes:.0f} minutes on a shared machine ({machine}).
+Seed {seed}; an interrupted run continues after its last epoch and gives the same weights.
+
+## Zeros
+| pointwise layer | outputs × inputs | zeros |
+|---|---|---|
+{zeros}
+"""
+
+
+def write_card(
+    path: Path, model_path: Path, result: Result, options: argparse.Namespace, day: date
+) -> None:
+    """Describe the model file for its users."""
+    soft = options.distillation
+    teaching = (
+        f"Loss: {1 - soft:g} × labels + {soft:g} × the dense twin's soft labels, temperature 2."
+    )
+    rows = (
+        f"| {name} | {outputs} × {inputs} | {share:.2%} |"
+        for name, ((outputs, inputs), share) in result.zeros.items()
+    )
+    text = CARD.format(
+        **vars(options),
+        file_bytes=model_path.stat().st_size,
+        mean=" ".join(map(str, IMAGE_MEAN)),
+        scale=" ".join(map(str, IMAGE_SCALE)),
+        labels=", ".join(LABELS),
+        day=day.isoformat(),
+        dense=result.dense_top1,
+        sparse=result.sparse_top1,
+        images=result.images,
+        error=math.sqrt(result.sparse_top1 * (1 - result.sparse_top1) / result.images),
+        padding=CROP_PADDING,
+        teaching=teaching,
+        command=training_command(options),
+        dense_minutes=result.minutes[0],
+        sparse_minutes=result.minutes[1],
+        machine=machine(),
+        zeros="\n".join(rows),
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def export(dense: Trainer, sparse: Trainer, result: Result, options: argparse.Namespace) -> None:
+    """Write both ONNX files, the sparse ``.goss`` file and its card."""
+    export_onnx(dense.model, options.out / "cifar10-mobilenet-dense.onnx")
+    onnx_path = options.out / "cifar10-mobilenet.onnx"
+    export_onnx(sparse.model, onnx_path)
+    model_path = options.models / "cifar10-mobilenet.goss"
+    write_model(onnx_path, model_path)
+    day = date.fromtimestamp(sparse.checkpoint.stat().st_mtime)
+    write_card(model_path.with_suffix(".md"), model_path, result, options, day)
+    print(f"{model_path}: {model_path.stat().st_size:,} bytes")
 
 
 # --- command line ---------------------------------------------------------------------------
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
     data = ROOT.parent / "shared" / "data"
     add("--train", type=Path, default=data / "cifar10-train.tar", help="tar of <class>/<name>.jpg")
-    add("--validation", type=Path, default=data / "cifar10-validation.tar", help="tar of <class>/<name>.jpg")
-    add("--out", type=Path, default=ROOT / "build" / "train", help="checkpoints, decoded images, ONNX files")
+    add(
+        "--validation",
+        type=Path,
+        default=data / "cifar10-validation.tar",
+        help="tar of <class>/<name>.jpg",
+    )
+    add(
+        "--out",
+        type=Path,
+        default=ROOT / "build" / "train",
+        help="checkpoints, decoded images, ONNX files",
+    )
+    add(
+        "--models",
+        type=Path,
+        default=ROOT / "runtime" / "gossamer" / "models",
+        help="the .goss file and its card",
+    )
+    add(
+        "--export",
+        action="store_true",
+        help="do not train: evaluate and export the finished checkpoints",
+    )
     add("--width", type=float, default=0.5, help="multiplier of the channels")
     add("--dense-epochs", type=int, default=24)
     add("--sparse-epochs", type=int, default=24)
@@ -422,21 +686,31 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--ramp-end", type=float, default=0.5, help="share of the sparse phase spent pruning")
     add("--prune-every", type=int, default=100, help="steps between two prunings")
     add("--distillation", type=float, default=0.5, help="weight of the dense network's soft labels")
-    add("--validate-every", type=int, default=4, help="epochs between two looks at the validation set")
+    add(
+        "--validate-every",
+        type=int,
+        default=4,
+        help="epochs between two looks at the validation set",
+    )
     add("--threads", type=int, default=os.cpu_count(), help="threads of PyTorch")
     add("--seed", type=int, default=1)
     return parser.parse_args(arguments)
 
 
 def main() -> None:
-    """Train what is missing."""
+    """Train what is missing, print the result, export."""
     options = parse_arguments()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
-    train = load_images(options.train, options.out)
+    train = None if options.export else load_images(options.train, options.out)
     validation = load_images(options.validation, options.out)
-    dense = train_dense(options, train, validation)
-    train_sparse(options, dense, train, validation)
+    dense = dense_trainer(options)
+    finish(dense, train, validation)
+    sparse = sparse_trainer(options, dense)
+    finish(sparse, train, validation)
+    result = measure(dense, sparse, validation)
+    print_result(result)
+    export(dense, sparse, result, options)
 
 
 if __name__ == "__main__":
