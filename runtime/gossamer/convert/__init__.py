@@ -1,0 +1,76 @@
+"""From other frameworks' files to ``.goss``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, MissingDependencyError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    import onnx
+
+__all__ = ["convert"]
+
+
+def convert(
+    src: str | os.PathLike[str] | onnx.ModelProto,
+    dst: str | os.PathLike[str] | None,
+    *,
+    batch: int = 1,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """Convert an ONNX model to a ``.goss`` file.
+
+    Batch normalization is folded into the weights, activations into the layers before them, and
+    weights that contain enough zeros are stored sparse. Nothing is rounded or pruned.
+
+    Parameters
+    ----------
+    src
+        An ``.onnx`` file, with its external data beside it, or a loaded model.
+    dst
+        Where to write the file. It appears complete or not at all. None writes nothing.
+    batch
+        Replaces a first input dimension that the model leaves open, at least 1.
+    metadata
+        Texts to keep with the model; the keys in use are "labels" (one a line), "image_mean" and
+        "image_scale" (three numbers, separated by spaces), "title" and "license".
+
+    Returns
+    -------
+    bytes
+        What was, or would have been, written.
+
+    Raises
+    ------
+    ModelError
+        `src` cannot be read, is no valid ONNX model, or has weights that are NaN or infinite.
+    UnsupportedError
+        The engine cannot run the model. Lists every operator it lacks.
+    InputError
+        `batch` or `metadata` does not fit, or `dst` cannot be written.
+    MissingDependencyError
+        A package that conversion needs is not installed.
+
+    Examples
+    --------
+    >>> gossamer.convert("mobilenet.onnx", "mobilenet.goss")  # doctest: +SKIP
+    """
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise InputError(f"batch: a whole number of at least 1 expected, found {batch!r}")
+    try:
+        from . import lower, onnx, passes, write
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
+        ) from error
+    texts = write.check_metadata(metadata or {})
+    graph = onnx.import_model(src, batch)
+    passes.optimize(graph)
+    data = lower.lower(graph, texts)
+    if dst is not None:
+        write.write_atomically(data, dst)
+    return data

@@ -1,0 +1,118 @@
+"""The graph between an importer and the file: operators of the engine and a few that passes remove.
+
+===================  ========================================  ===================================
+op                   inputs                                    attributes
+===================  ========================================  ===================================
+conv                 x (N,C,H,W), weights (M,C/groups,kh,kw),  strides, pads (top, left, bottom,
+                     bias (M)                                  right), dilations, groups, min, max
+fully_connected      x (N,C), weights (M,C), bias (M)          min, max
+global_average_pool  x (N,C,H,W)                               keep_dims
+add                  a, b of one shape                         min, max
+clamp                x                                         min, max
+softmax              x (N,C)
+flatten              x (N,...)
+reshape              x; the output's shape says to what
+scale_shift          x (N,C,...)                               scale, shift: f64 arrays (C)
+pad                  x (N,C,H,W), zeros around the image       pads, as conv
+unsupported          any                                       reason, or None behind another
+===================  ========================================  ===================================
+
+The last four do not exist in the file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import UnsupportedError
+
+
+@dataclass(eq=False)
+class Value:
+    """A tensor: computed, an input, or a constant.
+
+    `shape` is None when it is unknown, which happens only behind something unsupported.
+    """
+
+    name: str
+    shape: tuple[int, ...] | None
+    data: np.ndarray | None = None
+
+
+@dataclass(eq=False)
+class Node:
+    """One operation. `origin` is its operator in the source model, for messages."""
+
+    op: str
+    name: str
+    origin: str
+    inputs: list[Value]
+    output: Value
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class Problem(NamedTuple):
+    """Something that the engine cannot do: an operator (or "input", "output"), its name, why."""
+
+    what: str
+    name: str
+    reason: str
+
+
+@dataclass(eq=False)
+class Graph:
+    """Nodes stand in execution order; `outputs` maps the model's output names to values."""
+
+    source: str
+    inputs: list[Value]
+    outputs: dict[str, Value]
+    nodes: list[Node]
+    problems: list[Problem] = field(default_factory=list)
+
+    def use_counts(self) -> Counter[Value]:
+        """How many node inputs and graph outputs read each value."""
+        uses = Counter(value for node in self.nodes for value in node.inputs)
+        uses.update(self.outputs.values())
+        return uses
+
+    def producers(self) -> dict[Value, Node]:
+        """The node that computes each computed value."""
+        return {node.output: node for node in self.nodes}
+
+    def raise_if_unsupported(self) -> None:
+        """Report every problem, and every unsupported node, in one error.
+
+        Raises
+        ------
+        UnsupportedError
+            Lists each kind of problem, how often it occurs, and the first node's name.
+        """
+        problems = self.problems + [
+            Problem(node.origin, node.name, node.attributes["reason"])
+            for node in self.nodes
+            if node.op == "unsupported" and node.attributes["reason"]
+        ]
+        if not problems:
+            return
+        kinds: dict[tuple[str, str], list[str]] = {}
+        for problem in problems:
+            kinds.setdefault((problem.what, problem.reason), []).append(problem.name)
+        lines = [
+            f"  {what} ×{len(names)}, first '{names[0]}': {reason}"
+            for (what, reason), names in kinds.items()
+        ]
+        raise UnsupportedError(
+            f"{self.source}: the engine cannot run this model, because of\n"
+            + "\n".join(lines)
+            + "\nReplace these in the model and export it again."
+        )
+
+
+def no_clamp() -> dict[str, float]:
+    """Attributes of a node that does not clamp its result."""
+    return {"min": -math.inf, "max": math.inf}

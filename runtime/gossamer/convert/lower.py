@@ -1,0 +1,121 @@
+"""From a graph that consists of the engine's operators to the bytes of a ``.goss`` file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+from . import goss_file, ir, pack
+from .goss_file import Op, Role
+from .pack import Use
+
+_log = logging.getLogger("gossamer.convert")
+
+
+def _clamp_words(attributes: Mapping[str, Any]) -> tuple[float, float]:
+    return float(attributes["min"]), float(attributes["max"])
+
+
+def _conv_words(attributes: Mapping[str, Any]) -> tuple[int | float, ...]:
+    geometry = (*attributes["strides"], *attributes["pads"], *attributes["dilations"])
+    return (*map(int, geometry), int(attributes["groups"]), *_clamp_words(attributes))
+
+
+# Code of each operator, and its attribute words: section 8 of FORMAT.md.
+_Words = Callable[[Mapping[str, Any]], tuple[int | float, ...]]
+_OPERATORS: dict[str, tuple[Op, _Words]] = {
+    "conv": (Op.CONV, _conv_words),
+    "fully_connected": (Op.FULLY_CONNECTED, _clamp_words),
+    "global_average_pool": (Op.GLOBAL_AVERAGE_POOL, lambda a: (int(a["keep_dims"]),)),
+    "add": (Op.ADD, _clamp_words),
+    "clamp": (Op.CLAMP, _clamp_words),
+    "softmax": (Op.SOFTMAX, lambda a: ()),
+    "flatten": (Op.FLATTEN, lambda a: ()),
+}
+
+
+def _use_of_input(node: ir.Node, position: int) -> Use:
+    """What a constant input of a node is for."""
+    if position == 2:
+        return Use.BIAS
+    if node.op == "fully_connected":
+        return Use.FULLY_CONNECTED
+    return Use.CONV if node.attributes["groups"] == 1 else Use.DEPTHWISE
+
+
+class _Lowering:
+    """Numbers tensors in the order in which nodes need them; shared weights are stored once."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self.source = graph.source
+        self.output_names = {value: name for name, value in graph.outputs.items()}
+        self.tensors = [goss_file.Tensor(v.name, Role.INPUT, v.shape) for v in graph.inputs]
+        self.numbers: dict[object, int] = {v: i for i, v in enumerate(graph.inputs)}
+        self.nodes = [self.lower_node(node) for node in graph.nodes]
+
+    def add(self, key: object, tensor: goss_file.Tensor) -> int:
+        self.numbers[key] = len(self.tensors)
+        self.tensors.append(tensor)
+        return self.numbers[key]
+
+    def lower_node(self, node: ir.Node) -> goss_file.Node:
+        inputs = tuple(
+            self.numbers[value] if value.data is None else self.weights_number(node, position)
+            for position, value in enumerate(node.inputs)
+        )
+        name = self.output_names.get(node.output)
+        role = Role.INTERMEDIATE if name is None else Role.OUTPUT
+        output = self.add(node.output, goss_file.Tensor(name or node.output.name, role))
+        op, words = _OPERATORS[node.op]
+        return goss_file.Node(node.name, op, inputs, output, words(node.attributes))
+
+    def weights_number(self, node: ir.Node, position: int) -> int:
+        value, use = node.inputs[position], _use_of_input(node, position)
+        if (value, use) in self.numbers:
+            return self.numbers[value, use]
+        self.check_finite(node, value)
+        choice = pack.choose_storage(value.data, use)
+        if use is not Use.BIAS:
+            _log.info("%s: %s", node.name, choice.reason)
+        packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)
+        tensor = goss_file.Tensor(value.name, Role.WEIGHTS, value.data.shape, packed)
+        return self.add((value, use), tensor)
+
+    def check_finite(self, node: ir.Node, value: ir.Value) -> None:
+        bad = np.argwhere(~np.isfinite(value.data))
+        if len(bad):
+            raise ModelError(
+                f"{self.source}: node '{node.name}' ({node.origin}): weights '{value.name}': "
+                f"finite numbers expected, found {len(bad)} NaN or infinite, the first at "
+                f"{bad[0].tolist()}; train or export the model again"
+            )
+
+
+def lower(graph: ir.Graph, metadata: Mapping[str, str]) -> bytes:
+    """Choose a storage for each weight and write the file.
+
+    Why each storage was chosen is logged at level INFO to the logger "gossamer.convert".
+
+    Parameters
+    ----------
+    graph
+        As `passes.optimize` leaves it.
+    metadata
+        Texts to keep with the model.
+
+    Returns
+    -------
+    bytes
+        The ``.goss`` file.
+
+    Raises
+    ------
+    ModelError
+        A weight is NaN or infinite.
+    """
+    lowering = _Lowering(graph)
+    return goss_file.write_model(goss_file.Model(lowering.tensors, lowering.nodes, metadata))

@@ -1,0 +1,344 @@
+"""Import of ONNX models into the graph of `ir`.
+
+What depends on constants and shapes only is computed on the way: `Shape`, `Gather`, `Concat` and
+the like leave no node behind. Every shape is known, for the batch is the only dimension that a
+model may leave open.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import onnx
+import onnx.checker
+import onnx.reference
+import onnx.shape_inference
+from google.protobuf.message import DecodeError
+from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
+
+from ..errors import InputError, ModelError, UnsupportedError
+from .ir import Graph, Node, Problem, Value
+from .onnx_node import MAX_ELEMENTS, NodeReader, Unsupported, type_name
+from .onnx_operators import OPERATORS
+
+OLDEST_OPSET = 7  # before it, arithmetic broadcasts by other rules
+
+# Operators whose nodes are computed here when all that they read is constant.
+FOLDABLE = frozenset(
+    """Add Cast Concat Constant Div Flatten Gather Identity Mul Neg Pow Reciprocal Reshape Shape
+    Size Slice Sqrt Squeeze Sub Transpose Unsqueeze""".split()  # noqa: SIM905
+)
+
+
+def _read_proto(path: Path) -> onnx.ModelProto:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
+    if data[:4] == b"GOSS":
+        raise ModelError(f"{path}: an ONNX file expected, found a .goss file; use it as it is")
+    try:
+        return onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ModelError(
+            f"{path}: an ONNX file expected, found {len(data)} bytes that are none or are "
+            f"incomplete; export or fetch it again"
+        ) from error
+
+
+def import_model(src: str | os.PathLike[str] | onnx.ModelProto, batch: int) -> Graph:
+    """Read an ONNX model into a graph.
+
+    Parameters
+    ----------
+    src
+        A file, or a loaded model, which is not modified.
+    batch
+        Replaces a first input dimension that the model leaves open.
+
+    Returns
+    -------
+    Graph
+        With what the engine cannot run recorded in it, not raised.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read or contradicts itself.
+    InputError
+        `src` is neither a path nor a model.
+    """
+    if isinstance(src, onnx.ModelProto):
+        return _Importer(src, "model", None, batch).run()
+    if not isinstance(src, str | os.PathLike):
+        raise InputError(f"src: a path or an onnx.ModelProto expected, found {type(src).__name__}")
+    path = Path(src)
+    return _Importer(_read_proto(path), str(path), path.parent, batch).run()
+
+
+class _Importer:
+    """Reads one model, node after node, and remembers what each name stands for."""
+
+    def __init__(
+        self, model: onnx.ModelProto, source: str, folder: Path | None, batch: int
+    ) -> None:
+        self.model, self.source, self.folder, self.batch = model, source, folder, batch
+        self.graph = model.graph
+        self.initializers: dict[str, TensorProto] = {}
+        self.values: dict[str, Value] = {}
+        self.nodes: list[Node] = []
+        self.problems: list[Problem] = []
+        self.inferred: dict[str, tuple[int, ...]] | None = None
+
+    def run(self) -> Graph:
+        self.check_model()
+        self.opset = self.read_opset()
+        self.read_initializers()
+        inputs = self.read_inputs()
+        for proto in self.graph.node:
+            self.read_node(proto)
+        return Graph(self.source, inputs, self.read_outputs(), self.nodes, self.problems)
+
+    def fail(self, text: str) -> NoReturn:
+        raise ModelError(f"{self.source}: {text}")
+
+    def check_model(self) -> None:
+        if not self.model.ir_version or not self.model.HasField("graph"):
+            self.fail("an ONNX model expected, found none; export or fetch it again")
+        if not self.graph.node or not self.graph.output:
+            self.fail(
+                f"a graph with nodes and outputs expected, found {len(self.graph.node)} nodes and "
+                f"{len(self.graph.output)} outputs; export the model again"
+            )
+
+    def read_opset(self) -> int:
+        versions = [
+            entry.version for entry in self.model.opset_import if entry.domain in ("", "ai.onnx")
+        ]
+        if not versions:
+            self.fail(
+                "an import of ONNX's operator set expected, found none; export the model again"
+            )
+        newest = onnx.defs.onnx_opset_version()
+        if not OLDEST_OPSET <= versions[0] <= newest:
+            raise UnsupportedError(
+                f"{self.source}: operator set {versions[0]}; {OLDEST_OPSET} to {newest} expected; "
+                f"export with opset_version={newest} or install a newer onnx"
+            )
+        return versions[0]
+
+    # Constants, inputs and outputs
+
+    def read_initializers(self) -> None:
+        for proto in self.graph.initializer:
+            if proto.name in self.initializers:
+                self.fail(
+                    f"tensor '{proto.name}': one initializer expected, found two; export again"
+                )
+            self.initializers[proto.name] = proto
+        for sparse in self.graph.sparse_initializer:
+            name = sparse.values.name
+            self.problems.append(Problem("sparse initializer", name, "plain initializers expected"))
+            self.values[name] = Value(name, None)
+
+    def array(self, proto: TensorProto) -> np.ndarray:
+        """The numbers of a constant, from the model or from a file beside it."""
+        if onnx.external_data_helper.uses_external_data(proto) and self.folder is None:
+            self.fail(
+                f"tensor '{proto.name}' lies in another file; convert the path or use onnx.load"
+            )
+        try:
+            return numpy_helper.to_array(proto, base_dir=str(self.folder or ""))
+        except (onnx.checker.ValidationError, OSError) as error:
+            location = {entry.key: entry.value for entry in proto.external_data}.get("location", "")
+            raise ModelError(
+                f"{self.source}: tensor '{proto.name}': its data in '{location}' cannot be read; "
+                f"put that file beside the model"
+            ) from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError(
+                f"{self.source}: tensor '{proto.name}' of shape {list(proto.dims)} and type "
+                f"{type_name(proto.data_type)}: its data does not fit; export the model again"
+            ) from error
+
+    def lookup(self, name: str, reader: str) -> Value:
+        """What a name stands for; initializers are read when the first node needs them."""
+        if name not in self.values and name in self.initializers:
+            data = self.array(self.initializers[name])
+            self.values[name] = Value(name, data.shape, data)
+        if name not in self.values:
+            self.fail(
+                f"{reader} reads tensor '{name}', which nothing before it computes: "
+                f"a cycle, or a part is missing; export the model again"
+            )
+        return self.values[name]
+
+    def read_inputs(self) -> list[Value]:
+        inputs = []
+        for info in self.graph.input:
+            if info.name in self.initializers:
+                continue
+            if info.name in self.values:
+                self.fail(
+                    f"input '{info.name}': one of that name expected, found two; export again"
+                )
+            self.values[info.name] = Value(info.name, self.input_shape(info))
+            inputs.append(self.values[info.name])
+        if not inputs:
+            self.fail("an input expected, found none; export the model again")
+        return inputs
+
+    def input_shape(self, info: onnx.ValueInfoProto) -> tuple[int, ...] | None:
+        """An input's shape; None, and a recorded problem, when the engine cannot take it."""
+        tensor = info.type.tensor_type
+        dims = tensor.shape.dim
+        found = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in dims]
+        if any(isinstance(size, int) and size < 1 for size in found):
+            self.fail(
+                f"input '{info.name}': sizes of at least 1 expected, found {found}; export again"
+            )
+        shape = found if not found or isinstance(found[0], int) else [self.batch, *found[1:]]
+        reason = None
+        if tensor.elem_type != TensorProto.FLOAT:
+            reason = f"{type_name(tensor.elem_type)}; FLOAT tensors expected"
+        elif not 1 <= len(shape) <= 6:
+            reason = f"shape {found}; rank 1 to 6 expected"
+        elif not all(isinstance(size, int) for size in shape):
+            reason = f"shape {found}; fixed sizes behind the batch expected"
+        elif math.prod(shape) > MAX_ELEMENTS:
+            reason = f"shape {found}; fewer than 2^31 elements expected"
+        elif self.batch not in (1, shape[0]):
+            reason = f"shape {found}; batch {self.batch} was asked for, export with a dynamic batch"
+        if reason:
+            self.problems.append(Problem("input", info.name, reason))
+            return None
+        return tuple(shape)
+
+    def read_outputs(self) -> dict[str, Value]:
+        outputs: dict[str, Value] = {}
+        for info in self.graph.output:
+            if info.name in outputs:
+                self.fail(
+                    f"output '{info.name}': one of that name expected, found two; export again"
+                )
+            value = outputs[info.name] = self.lookup(info.name, f"output '{info.name}'")
+            if value.data is not None:
+                problem = Problem("output", info.name, "constant; a computed tensor expected")
+                self.problems.append(problem)
+        return outputs
+
+    # Nodes
+
+    def read_node(self, proto: NodeProto) -> None:
+        inputs = [
+            self.lookup(name, f"node '{proto.name}' ({proto.op_type})") if name else None
+            for name in proto.input
+        ]
+        node = NodeReader(self.source, proto, inputs, self.opset)
+        if not any(proto.output):
+            node.fail("an output expected, found none")
+        for name in filter(None, proto.output):
+            if name in self.values or name in self.initializers:
+                node.fail(f"writes tensor '{name}', which exists already")
+        for name, value in zip(proto.output, self.results(node), strict=False):
+            self.values[name] = value
+
+    def results(self, node: NodeReader) -> list[Value]:
+        """What a node computes: a constant, a value of the graph, or a value behind a problem."""
+        proto = node.proto
+        standard = proto.domain in ("", "ai.onnx")
+        if standard and self.is_foldable(node):
+            return self.fold(node)
+        if not standard or proto.op_type not in OPERATORS:
+            return self.unsupported(node, "no such operator in the engine")
+        if any(value is not None and value.shape is None for value in node.inputs):
+            return self.unsupported(node, None)
+        try:
+            value = OPERATORS[proto.op_type](node)
+            if node.attributes:
+                raise Unsupported(f"attribute '{next(iter(node.attributes))}'")
+        except Unsupported as reason:
+            return self.unsupported(node, str(reason))
+        self.nodes += node.emitted
+        return [value]
+
+    def unsupported(self, node: NodeReader, reason: str | None) -> list[Value]:
+        """Record a node that cannot run. Import goes on behind it, to find all of them."""
+        proto = node.proto
+        origin = f"{proto.domain}::{proto.op_type}" if proto.domain else proto.op_type
+        inputs = [value for value in node.inputs if value is not None and value.data is None]
+        values = [Value(name, self.inferred_shape(name)) for name in proto.output]
+        for value in values:
+            attributes = {"reason": reason}
+            self.nodes.append(Node("unsupported", node.name, origin, inputs, value, attributes))
+            reason = None  # count a node with several outputs once
+        return values
+
+    def inferred_shape(self, name: str) -> tuple[int, ...] | None:
+        """A tensor's shape by onnx's own rules, where they find one."""
+        if self.inferred is None:
+            self.inferred = self.infer_shapes()
+        return self.inferred.get(name)
+
+    def infer_shapes(self) -> dict[str, tuple[int, ...]]:
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        for info in model.graph.input:
+            dims = info.type.tensor_type.shape.dim
+            if dims and not dims[0].HasField("dim_value"):
+                dims[0].dim_value = self.batch
+        try:
+            graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+        except Exception:  # onnx says nowhere what it raises; without shapes import goes on
+            return {}
+        shapes = {}
+        for info in (*graph.value_info, *graph.output):
+            dims = info.type.tensor_type.shape.dim
+            is_float = info.type.tensor_type.elem_type == TensorProto.FLOAT
+            if is_float and all(dim.dim_value > 0 for dim in dims):
+                shapes[info.name] = tuple(dim.dim_value for dim in dims)
+        return shapes
+
+    # Constants
+
+    def is_foldable(self, node: NodeReader) -> bool:
+        if node.proto.op_type not in FOLDABLE:
+            return False
+        if node.proto.op_type in ("Shape", "Size"):
+            return node.value(0).shape is not None
+        return all(value is None or value.data is not None for value in node.inputs)
+
+    def fold(self, node: NodeReader) -> list[Value]:
+        """Compute a node of constants."""
+        if node.proto.op_type == "Constant" and "value" in node.attributes:
+            arrays = [self.array(node.attribute("value", AttributeProto.TENSOR))]
+        else:
+            arrays = self.evaluate(node)
+        return [
+            Value(name, array.shape, array)
+            for name, array in zip(node.proto.output, arrays, strict=True)
+        ]
+
+    def evaluate(self, node: NodeReader) -> list[np.ndarray]:
+        """Compute a node with onnx's reference implementation."""
+        proto = node.proto
+        feeds = {
+            name: np.broadcast_to(np.float32(0), value.shape) if value.data is None else value.data
+            for name, value in zip(proto.input, node.inputs, strict=True)
+            if value is not None
+        }
+        infos = [onnx.ValueInfoProto(name=name) for name in feeds]
+        results = [onnx.ValueInfoProto(name=name) for name in proto.output]
+        graph = onnx.helper.make_graph([proto], "node", infos, results)
+        opset = onnx.helper.make_opsetid("", self.opset)
+        model = onnx.helper.make_model(graph, opset_imports=[opset])
+        try:
+            arrays = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
+        except Exception as error:  # onnx says nowhere what a malformed node raises
+            shapes = [list(array.shape) for array in feeds.values()]
+            node.fail(f"cannot be computed from constants of shapes {shapes}: {error}")
+        return [np.asarray(array) for array in arrays]

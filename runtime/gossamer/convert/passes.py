@@ -1,0 +1,184 @@
+"""Passes from what frameworks export to what the engine runs. Each changes the graph in place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .ir import Graph, Node, Value, no_clamp
+
+_Merge = Callable[[Node, Node], bool]
+
+
+def optimize(graph: Graph) -> None:
+    """Fold and fuse until only operators of the engine are left.
+
+    Raises
+    ------
+    UnsupportedError
+        Something is left that the engine cannot run; lists all of it.
+    """
+    remove_unused(graph)
+    fold_padding(graph)
+    fuse(graph, merge_scale_shift)
+    replace_scale_shift(graph)
+    fuse(graph, merge_clamp)
+    fuse(graph, merge_reshape)
+    replace_reshape(graph)
+    remove_unused(graph)
+    give_outputs_their_own_node(graph)
+    graph.raise_if_unsupported()
+
+
+def remove_unused(graph: Graph) -> None:
+    """Drop nodes that no output depends on."""
+    needed = set(graph.outputs.values())
+    kept = []
+    for node in reversed(graph.nodes):
+        if node.output in needed:
+            needed.update(node.inputs)
+            kept.append(node)
+    graph.nodes = kept[::-1]
+
+
+def fuse(graph: Graph, merge: _Merge) -> None:
+    """Merge nodes into the node before them.
+
+    `merge(first, second)` is asked for each node whose first input nothing else reads. It changes
+    `first` to do the work of both and returns True, or changes nothing and returns False.
+    """
+    uses, producers = graph.use_counts(), graph.producers()
+    kept = []
+    for node in graph.nodes:
+        first = producers.get(node.inputs[0]) if node.inputs else None
+        if first and uses[node.inputs[0]] == 1 and merge(first, node):
+            first.output = node.output
+            producers[node.output] = first
+        else:
+            kept.append(node)
+    graph.nodes = kept
+
+
+def fold_padding(graph: Graph) -> None:
+    """Let convolutions do the zero padding in front of them."""
+    producers = graph.producers()
+    for node in graph.nodes:
+        pad = producers.get(node.inputs[0]) if node.op == "conv" else None
+        if pad and pad.op == "pad":
+            pads = zip(node.attributes["pads"], pad.attributes["pads"], strict=True)
+            node.attributes["pads"] = tuple(own + other for own, other in pads)
+            node.inputs[0] = pad.inputs[0]
+    remove_unused(graph)
+    for node in graph.nodes:
+        if node.op == "pad":
+            _mark_unsupported(node, "padding that no convolution can take over")
+
+
+def merge_scale_shift(first: Node, second: Node) -> bool:
+    """Fold y = scale * (W x + b) + shift into W' x + b': batch normalization, later biases."""
+    if second.op != "scale_shift":
+        return False
+    scale, shift = second.attributes["scale"], second.attributes["shift"]
+    if first.op == "scale_shift":
+        first.attributes["shift"] = first.attributes["shift"] * scale + shift
+        first.attributes["scale"] = first.attributes["scale"] * scale
+        return True
+    if first.op not in ("conv", "fully_connected") or _clamps(first):
+        return False
+    x, weights, bias = first.inputs
+    with np.errstate(all="ignore"):
+        rows = scale.reshape(-1, *[1] * (weights.data.ndim - 1))
+        first.inputs = [
+            x,
+            _constant(weights.name, weights.data * rows),
+            _constant(bias.name, bias.data * scale + shift),
+        ]
+    return True
+
+
+def replace_scale_shift(graph: Graph) -> None:
+    """Write what no layer could take over as a layer: depthwise 1x1, or a diagonal matrix."""
+    for node in graph.nodes:
+        if node.op != "scale_shift":
+            continue
+        scale, shift = node.attributes["scale"], node.attributes["shift"]
+        bias = _constant(f"{node.name}.shift", shift)
+        if len(node.output.shape) == 4:
+            node.op, node.attributes = "conv", conv_attributes(groups=len(scale))
+            weights = scale.reshape(-1, 1, 1, 1)
+        elif len(node.output.shape) == 2:
+            node.op, node.attributes = "fully_connected", no_clamp()
+            weights = np.diag(scale)
+        else:
+            _mark_unsupported(node, f"arithmetic on rank {len(node.output.shape)}; 2 or 4 expected")
+            continue
+        node.inputs = [node.inputs[0], _constant(f"{node.name}.scale", weights), bias]
+
+
+def merge_clamp(first: Node, second: Node) -> bool:
+    """Clamp where the result is computed: ReLU, ReLU6, Clip."""
+    if second.op != "clamp" or first.op not in ("conv", "fully_connected", "add", "clamp"):
+        return False
+    low, high = second.attributes["min"], second.attributes["max"]
+    for bound in ("min", "max"):
+        first.attributes[bound] = min(max(first.attributes[bound], low), high)
+    return True
+
+
+def merge_reshape(first: Node, second: Node) -> bool:
+    """Let pooling drop or keep the dimensions of size 1; leave one reshape of several."""
+    if second.op != "reshape":
+        return False
+    shape = second.output.shape
+    if first.op == "global_average_pool":
+        n, c = first.output.shape[:2]
+        if shape not in ((n, c), (n, c, 1, 1)):
+            return False
+        first.attributes["keep_dims"] = len(shape) == 4
+        return True
+    return first.op == "reshape"
+
+
+def replace_reshape(graph: Graph) -> None:
+    """Turn reshapes to (N, everything else) into the engine's flatten."""
+    for node in graph.nodes:
+        if node.op != "reshape":
+            continue
+        before, after = node.inputs[0].shape, node.output.shape
+        if len(after) == 2 and before[:1] == after[:1]:
+            node.op = "flatten"
+        else:
+            _mark_unsupported(node, f"{list(before)} to {list(after)}; {before[0]} rows expected")
+
+
+def give_outputs_their_own_node(graph: Graph) -> None:
+    """Copy where an output is also an input, or has two names: the file wants a writer for each."""
+    seen = set(graph.inputs)
+    for name, value in graph.outputs.items():
+        if value in seen and value.shape is not None:
+            copy = Value(name, value.shape)
+            graph.nodes.append(Node("clamp", name, "Identity", [value], copy, no_clamp()))
+            graph.outputs[name] = copy
+        seen.add(value)
+
+
+def conv_attributes(groups: int) -> dict:
+    """Attributes of a convolution that steps by one pixel, without padding or clamp."""
+    geometry = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
+    return {**geometry, "groups": groups, **no_clamp()}
+
+
+def _constant(name: str, data: np.ndarray) -> Value:
+    with np.errstate(over="ignore"):  # infinities are reported with the node that uses them
+        data = data.astype(np.float32)
+    return Value(name, data.shape, data)
+
+
+def _clamps(node: Node) -> bool:
+    return node.attributes["min"] > -math.inf or node.attributes["max"] < math.inf
+
+
+def _mark_unsupported(node: Node, reason: str) -> None:
+    node.op, node.attributes = "unsupported", {"reason": reason}

@@ -1,0 +1,204 @@
+"""The truth in numpy: what a ``.goss`` file holds, and what running it must give.
+
+Written from runtime/FORMAT.md alone and as plainly as possible; shares no code with the package.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+OPS = ["conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten"]
+ROLES = ["intermediate", "input", "output", "weights"]
+
+
+@dataclass
+class Tensor:
+    name: str
+    role: str
+    dims: tuple[int, ...]
+    block_rows: int
+    sparse: bool
+    weights: np.ndarray | None  # f32, shape dims
+
+
+@dataclass
+class Node:
+    name: str
+    op: str
+    inputs: list[int]
+    output: int
+    words: bytes
+
+    def integers(self, count):
+        return struct.unpack_from(f"<{count}I", self.words)
+
+    def clamp(self):
+        return struct.unpack("<2f", self.words[-8:])
+
+
+@dataclass
+class Model:
+    tensors: list[Tensor]
+    nodes: list[Node]
+    metadata: dict[str, str]
+
+    def named(self, name):
+        return next(tensor for tensor in self.tensors if tensor.name == name)
+
+    def ops(self):
+        return [node.op for node in self.nodes]
+
+
+def sections(data):
+    """Kind 1..6 -> the section's bytes."""
+    found = {}
+    for entry in range(struct.unpack_from("<I", data, 16)[0]):
+        kind, _, offset, size = struct.unpack_from("<IIQQ", data, 64 + 32 * entry)
+        found[kind] = data[offset : offset + size]
+    return found
+
+
+def unpack_dense(data, rows, columns, block_rows):
+    values = iter(np.frombuffer(data, "<f4").tolist())
+    matrix = np.zeros((rows, columns), np.float32)
+    for first, size in block_row_ranges(rows, block_rows):
+        for column in range(columns):
+            for row in range(first, first + size):
+                matrix[row, column] = next(values)
+    assert next(values, None) is None
+    return matrix
+
+
+def unpack_sparse(data, rows, columns, block_rows, blocks):
+    ranges = block_row_ranges(rows, block_rows)
+    counts = struct.unpack_from(f"<{len(ranges)}I", data)
+    index_format, index_bytes = ("H", 2) if columns <= 65536 else ("I", 4)
+    indices = iter(struct.unpack_from(f"<{blocks}{index_format}", data, 4 * len(ranges)))
+    values_offset = -(-(4 * len(ranges) + index_bytes * blocks) // 64) * 64
+    values = iter(np.frombuffer(data[values_offset:], "<f4").tolist())
+    matrix = np.zeros((rows, columns), np.float32)
+    for (first, size), count in zip(ranges, counts, strict=True):
+        listed = [next(indices) for _ in range(count)]
+        assert listed == sorted(set(listed))
+        for column in listed:
+            for row in range(first, first + size):
+                matrix[row, column] = next(values)
+    assert next(indices, None) is None and next(values, None) is None
+    return matrix
+
+
+def block_row_ranges(rows, block_rows):
+    """(first row, rows) of each block row, then of each remaining row."""
+    whole = rows // block_rows
+    remaining = range(whole * block_rows, rows)
+    return [(i * block_rows, block_rows) for i in range(whole)] + [(row, 1) for row in remaining]
+
+
+def read_tensor(record, string, blob):
+    name, _, role, rank = struct.unpack_from("<4I", record)
+    dims = struct.unpack_from("<6I", record, 16)[:rank]
+    block_rows, storage, offset, size, blocks = struct.unpack_from("<IIQQI", record, 40)
+    weights = None
+    if ROLES[role] == "weights":
+        shape = (dims[0], int(np.prod(dims[1:])), block_rows)
+        data = blob[offset : offset + size]
+        matrix = unpack_sparse(data, *shape, blocks) if storage else unpack_dense(data, *shape)
+        weights = matrix.reshape(dims)
+    return Tensor(string(name), ROLES[role], dims, block_rows, bool(storage), weights)
+
+
+def read_node(record, string, words):
+    name, op, input_count, *rest = struct.unpack("<10I", record)
+    inputs, (output, offset, count) = rest[:4], rest[4:]
+    words = words[4 * offset : 4 * (offset + count)]
+    return Node(string(name), OPS[op - 1], inputs[:input_count], output, words)
+
+
+def read(data):
+    """The contents of a file that keeps the rules."""
+    parts = sections(data)
+    strings, tensors, nodes, words, metadata, blob = (parts[kind] for kind in range(1, 7))
+
+    def string(offset):
+        return strings[offset : strings.index(b"\0", offset)].decode()
+
+    def records(section, size):
+        return [section[i : i + size] for i in range(0, len(section), size)]
+
+    return Model(
+        [read_tensor(record, string, blob) for record in records(tensors, 72)],
+        [read_node(record, string, words) for record in records(nodes, 40)],
+        dict(tuple(map(string, struct.unpack("<2I", pair))) for pair in records(metadata, 8)),
+    )
+
+
+def conv(x, weights, bias, strides, pads, dilations, groups):
+    top, left, bottom, right = pads
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    kernel = weights.shape[2:]
+    out_y, out_x = (
+        (x.shape[2 + axis] - (kernel[axis] - 1) * dilations[axis] - 1) // strides[axis] + 1
+        for axis in (0, 1)
+    )
+    outputs, channels = weights.shape[0] // groups, weights.shape[1]
+    y = np.zeros((x.shape[0], weights.shape[0], out_y, out_x))
+    for group in range(groups):
+        rows = slice(group * outputs, (group + 1) * outputs)
+        planes = x[:, group * channels : (group + 1) * channels]
+        for ky in range(kernel[0]):
+            for kx in range(kernel[1]):
+                first_y, first_x = ky * dilations[0], kx * dilations[1]
+                window = planes[
+                    :,
+                    :,
+                    first_y : first_y + (out_y - 1) * strides[0] + 1 : strides[0],
+                    first_x : first_x + (out_x - 1) * strides[1] + 1 : strides[1],
+                ]
+                y[:, rows] += np.einsum("nchw,mc->nmhw", window, weights[rows, :, ky, kx])
+    return y + bias.reshape(1, -1, 1, 1)
+
+
+def softmax(x):
+    powers = np.exp(x - x.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def compute(node, inputs):
+    """One node, in f64."""
+    x = inputs[0]
+    if node.op == "conv":
+        words = node.integers(9)
+        y = conv(*inputs, words[0:2], words[2:6], words[6:8], words[8])
+        return np.clip(y, *node.clamp())
+    if node.op == "fully_connected":
+        return np.clip(x @ inputs[1].T + inputs[2], *node.clamp())
+    if node.op == "global_average_pool":
+        return x.mean(axis=(2, 3), keepdims=bool(node.integers(1)[0]))
+    if node.op == "add":
+        assert x.shape == inputs[1].shape
+        return np.clip(x + inputs[1], *node.clamp())
+    if node.op == "clamp":
+        return np.clip(x, *node.clamp())
+    if node.op == "softmax":
+        assert x.ndim == 2
+        return softmax(x)
+    assert node.op == "flatten"
+    return x.reshape(x.shape[0], -1)
+
+
+def run(data, feeds):
+    """Run a file's bytes: input names -> arrays gives output names -> arrays (f64)."""
+    model = read(data)
+    values = {}
+    for number, tensor in enumerate(model.tensors):
+        if tensor.role == "weights":
+            values[number] = tensor.weights.astype(np.float64)
+        if tensor.role == "input":
+            assert feeds[tensor.name].shape == tensor.dims
+            values[number] = feeds[tensor.name].astype(np.float64)
+    for node in model.nodes:
+        values[node.output] = compute(node, [values[number] for number in node.inputs])
+    return {t.name: values[i] for i, t in enumerate(model.tensors) if t.role == "output"}
