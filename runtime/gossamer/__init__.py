@@ -1,0 +1,59 @@
+"""Inference of pruned neural networks on CPUs.
+
+>>> import gossamer
+>>> session = gossamer.load_model("cifar10-mobilenet")
+>>> gossamer.classify(session, "cat.jpg", top=1)
+[Prediction(label='cat', probability=0.98...)]
+"""
+
+from importlib.metadata import version as _version
+
+from .convert import convert
+from .embedded import load_model, model_names
+from .errors import (
+    EngineError,
+    GossamerError,
+    ImageError,
+    InputError,
+    MissingDependencyError,
+    ModelError,
+    OutOfMemoryError,
+    UnsupportedError,
+)
+from .evaluation import Accuracy, evaluate
+from .image import Prediction, classify, image_to_tensor
+from .session import (
+    InferenceSession,
+    LayerInfo,
+    NodeArg,
+    SessionInfo,
+    SessionOptions,
+    isas,
+)
+
+__version__ = _version("gossamer-nn")
+
+__all__ = [
+    "Accuracy",
+    "EngineError",
+    "GossamerError",
+    "ImageError",
+    "InferenceSession",
+    "InputError",
+    "LayerInfo",
+    "MissingDependencyError",
+    "ModelError",
+    "NodeArg",
+    "OutOfMemoryError",
+    "Prediction",
+    "SessionInfo",
+    "SessionOptions",
+    "UnsupportedError",
+    "classify",
+    "convert",
+    "evaluate",
+    "image_to_tensor",
+    "isas",
+    "load_model",
+    "model_names",
+]

@@ -1,0 +1,302 @@
+"""The command ``gossamer``. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .convert import convert
+from .embedded import model_names, open_model
+from .errors import GossamerError, InputError
+from .evaluation import Accuracy, evaluate
+from .image import classify
+from .serve import PAGE, Server, find_root
+from .session import InferenceSession, LayerInfo
+
+_MODEL_HELP = "a .goss file, or an embedded model's name"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments
+        Without the program's name; None = the process's.
+
+    Returns
+    -------
+    int
+        0; 1 where something failed, after one line on stderr.
+
+    Raises
+    ------
+    SystemExit
+        2: the arguments make no sense, and stderr says why; 0: ``--help``, ``--version``.
+    """
+    warnings.filterwarnings("ignore", module="PIL")
+    options = _parser().parse_args(arguments)
+    try:
+        code = options.command(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `gossamer inspect … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (GossamerError, OSError) as error:
+        _complain(error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _complain(error: Exception) -> None:
+    message = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        message = f"{error.filename}: {error.strerror}"
+    print(f"gossamer: error: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gossamer",
+        description="Inference of pruned neural networks on CPUs.",
+        epilog=f"Embedded models: {', '.join(model_names()) or 'none'}.",
+    )
+    parser.add_argument("--version", action="version", version=f"gossamer {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="classify pictures")
+    run.set_defaults(command=_run)
+    run.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
+    run.add_argument("images", metavar="IMAGE", nargs="+", help="a JPEG, PNG, WebP, … file")
+    run.add_argument("--top", type=_count, default=5, help="classes a picture (default: 5)")
+    run.add_argument("--json", action="store_true", help="print JSON")
+
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="measure accuracy",
+        description="Print the shares, 0 to 1, of pictures whose class is the model's first guess "
+        "(top1) or among its first five (top5), and the number of pictures (n).",
+    )
+    evaluate.set_defaults(command=_evaluate)
+    evaluate.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
+    evaluate.add_argument(
+        "--data",
+        metavar="TAR|DIR",
+        required=True,
+        help="pictures in folders named like the model's labels, or files NNN_….jpg (class NNN)",
+    )
+    evaluate.add_argument(
+        "--limit", metavar="N", type=_count, help="take N pictures, evenly spread over the data"
+    )
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
+
+    inspect = commands.add_parser("inspect", help="show layers, kernels, memory")
+    inspect.set_defaults(command=_inspect)
+    inspect.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
+    inspect.add_argument("--json", action="store_true", help="print JSON")
+
+    converter = commands.add_parser("convert", help="turn an ONNX model into a .goss file")
+    converter.set_defaults(command=_convert)
+    converter.add_argument("source", metavar="SRC", help="an .onnx file")
+    converter.add_argument("target", metavar="DST", help="the .goss file to write")
+    converter.add_argument(
+        "--batch", metavar="N", type=_count, default=1, help="images a run (default: 1)"
+    )
+    converter.add_argument(
+        "--metadata",
+        metavar="KEY=VALUE",
+        type=_pair,
+        action="append",
+        default=[],
+        help='such as title=…, image_mean="127.5 127.5 127.5", image_scale="0.01 0.01 0.01"; '
+        "may be repeated",
+    )
+    converter.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
+
+    demo = commands.add_parser("demo", help="serve the demo page until Ctrl-C")
+    demo.set_defaults(command=_demo)
+    demo.add_argument("--port", type=int, default=8000, help="default: 8000; 0 = any free one")
+    demo.add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} found, a whole number of at least 1 expected")
+    return int(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not key or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} found, KEY=VALUE expected")
+    return key, value
+
+
+# ---- run ----------------------------------------------------------------------------------------
+
+
+def _run(options: argparse.Namespace) -> int:
+    session = open_model(options.model)
+    results, failures = [], 0
+    for image in options.images:
+        try:
+            predictions = classify(session, image, options.top)
+        except (GossamerError, OSError) as error:
+            failures += 1
+            _complain(error)
+            continue
+        results.append({"image": image, "top": [p._asdict() for p in predictions]})
+        if not options.json:
+            _print_predictions(image, predictions)
+    if options.json:
+        _print_json(results)
+    return 1 if failures else 0
+
+
+def _print_predictions(image: str, predictions: Sequence[Any]) -> None:
+    print(image)
+    for label, probability in predictions:
+        print(f"  {probability:7.2%}  {label}")
+
+
+# ---- evaluate -----------------------------------------------------------------------------------
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    session = open_model(options.model)
+    show = sys.stderr.isatty()
+    accuracy = evaluate(
+        session, options.data, limit=options.limit, progress=_show_progress if show else None
+    )
+    if show:
+        print(file=sys.stderr)
+    if options.json:
+        _print_json(accuracy._asdict())
+    else:
+        print(f"top-1 {accuracy.top1:.2%}, top-5 {accuracy.top5:.2%} of {accuracy.n} pictures")
+    return 0
+
+
+def _show_progress(so_far: Accuracy, total: int) -> None:
+    if so_far.n % 10 == 0 or so_far.n == total:
+        line = f"\r{so_far.n}/{total} pictures, top-1 {so_far.top1:.2%}"
+        print(line, end="", file=sys.stderr, flush=True)
+
+
+# ---- inspect ------------------------------------------------------------------------------------
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    session = open_model(options.model)
+    if options.json:
+        _print_json(_description(session))
+        return 0
+    info = session.info
+    for kind, arguments in (("input", session.get_inputs()), ("output", session.get_outputs())):
+        for argument in arguments:
+            print(f"{kind:<7} {argument.name} {argument.dtype} {_shape(argument.shape)}")
+    for key, value in session.metadata.items():
+        print(f"{key:<7} {', '.join(value.splitlines())}")
+    print()
+    _print_table(_layer_rows(session.layers()), right_aligned=range(3, 6))
+    print(f"""
+multiply-adds  {info.macs:,} of {info.dense_macs:,} with every weight present
+weights        {info.weight_bytes:,} bytes
+arena          {info.arena_bytes:,} bytes; the tensors without sharing: {info.tensor_bytes:,}; \
+most alive at once: {info.largest_live_bytes:,}
+runs on        {session.isa}, {info.threads} thread{"s" if info.threads > 1 else ""}""")
+    for note in session.notes:
+        print(f"note           {note}")
+    return 0
+
+
+def _description(session: InferenceSession) -> dict[str, Any]:
+    return {
+        "inputs": [dataclasses.asdict(argument) for argument in session.get_inputs()],
+        "outputs": [dataclasses.asdict(argument) for argument in session.get_outputs()],
+        "metadata": dict(session.metadata),
+        "isa": session.isa,
+        "notes": session.notes,
+        "info": dataclasses.asdict(session.info),
+        "layers": [dataclasses.asdict(layer) for layer in session.layers()],
+    }
+
+
+def _layer_rows(layers: Sequence[LayerInfo]) -> Iterator[Sequence[str]]:
+    yield "layer", "operator", "output", "zeros", "bytes", "multiply-adds", "kernel", "reason"
+    for layer in layers:
+        zeros = f"{1 - layer.nonzeros / layer.weights:.0%}" if layer.weights else ""
+        yield (
+            *(layer.name, layer.op, _shape(layer.shape), zeros),
+            *(f"{layer.weight_bytes:,}", f"{layer.macs:,}", layer.kernel, layer.reason),
+        )
+
+
+def _print_table(rows: Iterator[Sequence[str]], right_aligned: range) -> None:
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = [
+            cell.rjust(width) if index in right_aligned else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def _shape(dimensions: Sequence[int]) -> str:
+    return "×".join(map(str, dimensions))
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+# ---- convert ------------------------------------------------------------------------------------
+
+
+def _convert(options: argparse.Namespace) -> int:
+    metadata = dict(options.metadata)
+    if len(metadata) != len(options.metadata):
+        raise InputError("--metadata: a key stands twice")
+    if options.labels:
+        metadata["labels"] = _read_labels(Path(options.labels))
+    written = convert(options.source, options.target, batch=options.batch, metadata=metadata)
+    print(f"{options.target}: {len(written):,} bytes")
+    return 0
+
+
+def _read_labels(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: no UTF-8 text: {error}; one class name a line expected"
+        ) from None
+    if not lines or not all(line.strip() for line in lines):
+        raise InputError(f"{path}: empty, or with an empty line; one class name a line expected")
+    return "\n".join(line.strip() for line in lines)
+
+
+# ---- demo ---------------------------------------------------------------------------------------
+
+
+def _demo(options: argparse.Namespace) -> int:
+    root = find_root()
+    with Server(root, host=options.host, port=options.port) as server:
+        print(f"Gossamer demo: {server.url}{PAGE}  (Ctrl-C stops)", flush=True)
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            print()
+    return 0

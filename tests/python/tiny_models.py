@@ -1,0 +1,125 @@
+"""Models small enough to know their answers by heart, as the bytes of ``.goss`` files."""
+
+from __future__ import annotations
+
+import numpy as np
+from gossamer.convert.goss_file import (
+    Model,
+    Node,
+    Op,
+    PackedWeights,
+    Role,
+    Storage,
+    Tensor,
+    write_model,
+)
+from gossamer.convert.pack import pack_weights
+
+NO_CLAMP = (-np.inf, np.inf)
+
+COLOURS = ("red", "green", "blue")
+
+
+def weights(name: str, values: np.ndarray, block_rows: int = 1, sparse: bool = False) -> Tensor:
+    packed: PackedWeights = pack_weights(
+        values.astype(np.float32), block_rows, Storage.SPARSE if sparse else Storage.DENSE
+    )
+    return Tensor(name, Role.WEIGHTS, values.shape, packed)
+
+
+def colours(size: int = 4, scale: float = 0.1, softmax: bool = True, **metadata: str) -> bytes:
+    """Tells a red photo from a green and a blue one: image [1, 3, size, size] -> [1, 3]."""
+    known = {
+        "labels": "\n".join(COLOURS),
+        "image_mean": "0 0 0",
+        "image_scale": f"{scale} {scale} {scale}",
+        "title": "Colours",
+    }
+    tensors = [
+        Tensor("image", Role.INPUT, (1, 3, size, size)),
+        Tensor("averages", Role.INTERMEDIATE),
+        weights("identity", np.eye(3)),
+        weights("zero", np.zeros(3)),
+        Tensor("scores", Role.INTERMEDIATE if softmax else Role.OUTPUT),
+    ]
+    nodes = [
+        Node("pool", Op.GLOBAL_AVERAGE_POOL, (0,), 1, (0,)),
+        Node("classify", Op.FULLY_CONNECTED, (1, 2, 3), 4, NO_CLAMP),
+    ]
+    if softmax:
+        tensors.append(Tensor("probabilities", Role.OUTPUT))
+        nodes.append(Node("softmax", Op.SOFTMAX, (4,), 5))
+    known.update(metadata)
+    return write_model(Model(tensors, nodes, {key: value for key, value in known.items() if value}))
+
+
+def sums() -> bytes:
+    """Two inputs a, b [2, 3]; two outputs: total = a + b, and positive = max(a + b, 0)."""
+    tensors = [
+        Tensor("a", Role.INPUT, (2, 3)),
+        Tensor("b", Role.INPUT, (2, 3)),
+        Tensor("total", Role.OUTPUT),
+        Tensor("positive", Role.OUTPUT),
+    ]
+    nodes = [
+        Node("add", Op.ADD, (0, 1), 2, NO_CLAMP),
+        Node("relu", Op.CLAMP, (2,), 3, (0.0, np.inf)),
+    ]
+    return write_model(Model(tensors, nodes, {"title": "Sums — ∑"}))
+
+
+def every_operator() -> bytes:
+    """One node of each operator, dense, depthwise and sparse weights: image [1, 3, 8, 8] -> [1, 4]."""
+    random = np.random.default_rng(7)
+    sparse = random.normal(size=(8, 8, 1, 1))
+    sparse[:4, ::2] = 0
+    sparse[4:, 1::2] = 0
+    tensors = [
+        Tensor("image", Role.INPUT, (1, 3, 8, 8)),
+        weights("stem.weight", random.normal(size=(8, 3, 3, 3)), block_rows=4),
+        weights("stem.bias", random.normal(size=8)),
+        Tensor("stem", Role.INTERMEDIATE),
+        weights("depthwise.weight", random.normal(size=(8, 1, 3, 3))),
+        weights("depthwise.bias", random.normal(size=8)),
+        Tensor("depthwise", Role.INTERMEDIATE),
+        weights("pointwise.weight", sparse, block_rows=4, sparse=True),
+        weights("pointwise.bias", random.normal(size=8)),
+        Tensor("pointwise", Role.INTERMEDIATE),
+        Tensor("residual", Role.INTERMEDIATE),
+        Tensor("clamped", Role.INTERMEDIATE),
+        Tensor("pooled", Role.INTERMEDIATE),
+        Tensor("flat", Role.INTERMEDIATE),
+        weights("head.weight", random.normal(size=(4, 8))),
+        weights("head.bias", random.normal(size=4)),
+        Tensor("scores", Role.INTERMEDIATE),
+        Tensor("probabilities", Role.OUTPUT),
+    ]
+    index = {tensor.name: number for number, tensor in enumerate(tensors)}
+
+    def node(name: str, op: Op, inputs: str, *attributes: int | float) -> Node:
+        return Node(
+            name, op, tuple(index[name] for name in inputs.split()), index[name], attributes
+        )
+
+    nodes = [
+        node("stem", Op.CONV, "image stem.weight stem.bias", 2, 2, 1, 1, 1, 1, 1, 1, 1, 0.0, 6.0),
+        node(
+            "depthwise",
+            Op.CONV,
+            "stem depthwise.weight depthwise.bias",
+            *(1, 1, 1, 1, 1, 1, 1, 1, 8, 0.0, 6.0),
+        ),
+        node(
+            "pointwise",
+            Op.CONV,
+            "depthwise pointwise.weight pointwise.bias",
+            *(1, 1, 0, 0, 0, 0, 1, 1, 1, *NO_CLAMP),
+        ),
+        node("residual", Op.ADD, "stem pointwise", *NO_CLAMP),
+        node("clamped", Op.CLAMP, "residual", 0.0, 6.0),
+        node("pooled", Op.GLOBAL_AVERAGE_POOL, "clamped", 1),
+        node("flat", Op.FLATTEN, "pooled"),
+        node("scores", Op.FULLY_CONNECTED, "flat head.weight head.bias", *NO_CLAMP),
+        node("probabilities", Op.SOFTMAX, "scores"),
+    ]
+    return write_model(Model(tensors, nodes, {"title": "Every operator", "license": "Apache-2.0"}))
