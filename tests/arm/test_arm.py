@@ -1,0 +1,75 @@
+"""The aarch64 wheel in a real arm64 Python, numpy and cffi, under qemu."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+SCRIPT = HERE.parent / "classify_pixels.py"
+
+
+@pytest.fixture(scope="module")
+def python() -> str:
+    """Launcher of the arm64 Python."""
+    run = subprocess.run(
+        ["python3", ROOT / "tools" / "toolchain", "--print", "aarch64-python"],
+        capture_output=True,
+        text=True,
+    )
+    launcher = run.stdout.strip()
+    if run.returncode != 0 or not os.access(launcher, os.X_OK):
+        pytest.skip("no arm64 Python: run `python3 tools/toolchain aarch64`")
+    return launcher
+
+
+@pytest.fixture(scope="module")
+def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's content, as pip would unpack it."""
+    if "aarch64" not in wheels:
+        pytest.skip("dist/ has no aarch64 wheel: run `make wheels`")
+    folder = tmp_path_factory.mktemp("site-packages")
+    with zipfile.ZipFile(wheels["aarch64"]) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run(python: str, installed: Path, *arguments: str | Path) -> str:
+    result = subprocess.run(
+        [python, *arguments],
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("binding", ["cffi", "ctypes"])
+def test_session_runs_through_both_bindings(python: str, installed: Path, binding: str) -> None:
+    code = (
+        "import gossamer, numpy as np\n"
+        f"path = {str(installed / 'gossamer/models/cifar10-mobilenet.goss')!r}\n"
+        f"session = gossamer.InferenceSession(path, _binding={binding!r})\n"
+        "(p,) = session.run(None, {'image': np.zeros((1, 3, 32, 32), np.float32)})\n"
+        "print(session.isa, p.shape, round(float(p.sum()), 5))"
+    )
+    assert run(python, installed, "-c", code).strip() == "neon (1, 10) 1.0"
+
+
+def test_arm_names_every_photo_as_this_machine_does(
+    python, installed, photos, raw_photos, check_answers
+) -> None:
+    report = json.loads(run(python, installed, SCRIPT, *raw_photos))
+    check_answers(report, photos)
+    assert report["machine"] == "aarch64"
+    assert report["binding"] == "CffiBinding"
+    assert report["isa"] == "neon"
+    assert {answer["type"] for answer in report["answers"]} == {"ndarray"}
