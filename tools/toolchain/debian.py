@@ -1,0 +1,162 @@
+"""Debian packages: installed on the host, or unpacked into a folder of our own without touching the host.
+
+apt does the work in both cases, so proxies, mirrors, signatures, checksums and half-finished downloads are its business.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from task import CACHE, CommandFailed, Failure, run, say
+
+MIRROR = "http://deb.debian.org/debian"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+QUIET = ("-qq", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3", "-o", "APT::Update::Error-Mode=any")
+ERRORS = ("e:", "w: failed")
+
+
+def _apt(task: str, *arguments: str, cwd: Path = Path("/")) -> str:
+    return run(
+        task,
+        ("apt-get", *QUIET, *arguments),
+        cwd=cwd,
+        environment={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
+        describe=_progress,
+    )
+
+
+def _progress(line: str) -> str | None:
+    """What a line of apt's status protocol says: kind:package:percent:text."""
+    kind, _, rest = line.partition(":")
+    if kind not in ("dlstatus", "pmstatus"):
+        return None
+    _, percent, text = rest.split(":", 2)
+    return f"{float(percent):3.0f} % {text}"
+
+
+def _need_apt(task: str, otherwise: str) -> None:
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise Failure(f"{task} is set up from Debian's packages and this system has no apt; {otherwise}.")
+
+
+def install(task: str, packages: Sequence[str], otherwise: str) -> None:
+    """Install packages on the host with apt, if any is missing.
+
+    Parameters
+    ----------
+    task
+        What they are for.
+    packages
+        Names in the host's own Debian release.
+    otherwise
+        What a user without apt can do.
+    """
+    _need_apt(task, otherwise)
+    missing = [package for package in packages if not _installed(package)]
+    if not missing:
+        return
+    names = " ".join(missing)
+    if os.geteuid() != 0:
+        raise Failure(f"{task} needs packages of this system; run `sudo apt-get install {names}` first.")
+    say(task, f"installing {names} (apt)")
+    command = ("-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *missing)
+    try:
+        try:
+            _apt(task, *command)
+        except CommandFailed:  # package lists that are missing or out of date
+            say(task, "updating the package lists (apt)")
+            _apt(task, "update")
+            _apt(task, *command)
+    except CommandFailed as failure:
+        raise Failure(
+            f"{task}: apt could not install {names}: {failure.reason(*ERRORS)}; "
+            "check the network and the mirrors in /etc/apt, then run the command again."
+        ) from None
+
+
+def _installed(package: str) -> bool:
+    query = subprocess.run(
+        ("dpkg-query", "-W", "-f", "${db:Status-Status}", package), capture_output=True, text=True, check=False
+    )
+    return query.stdout == "installed"
+
+
+def unpack(task: str, packages: Sequence[str], release: str, architecture: str, folder: Path) -> None:
+    """Fetch packages of any Debian release and architecture and unpack them; nothing is installed.
+
+    apt works on a state of its own under the cache. What is already fetched is kept until everything is unpacked.
+
+    Parameters
+    ----------
+    task
+        What they are for.
+    packages
+        Names, without their dependencies; the newest version of each is taken.
+    release, architecture
+        Debian's names, such as ``trixie`` and ``amd64``.
+    folder
+        Replaced by the packages' files.
+    """
+    _need_apt(task, "use Debian or Ubuntu, or a container of it")
+    state = CACHE / "apt" / f"{release}-{architecture}"
+    downloads = state / "downloads"
+    for path in (state / "lists" / "partial", state / "cache" / "archives" / "partial", downloads):
+        path.mkdir(parents=True, exist_ok=True)
+    mirror = _mirror()
+    sources, status = state / "sources.list", state / "status"
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {release} main\n")
+    status.touch()
+    settings = {
+        "Dir::Etc::sourcelist": sources,
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": state / "lists",
+        "Dir::State::status": status,
+        "Dir::Cache": state / "cache",
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+        "APT::Sandbox::User": "root",
+    }
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    say(task, f"fetching {' '.join(packages)} of Debian {release} ({architecture}) from {mirror}")
+    try:
+        _apt(task, *options, "update")
+        # One line a package: 'address' file-name size checksum
+        files = [line.split() for line in _apt(task, *options, "--print-uris", "download", *packages).splitlines()]
+        say(task, f"{sum(int(file[2]) for file in files) / 1e6:.0f} MB to fetch")
+        _apt(task, *options, "download", *packages, cwd=downloads)
+    except CommandFailed as failure:
+        raise Failure(
+            f"{task}: apt could not fetch {' '.join(packages)} of Debian {release} ({architecture}) from {mirror}: "
+            f"{failure.reason(*ERRORS)}; check the network, then run the command again: it goes on where it stopped."
+        ) from None
+
+    say(task, f"unpacking into {folder}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for _, name, *_ in files:
+        try:
+            run(task, ("dpkg", "-x", downloads / name, folder))
+        except CommandFailed as failure:
+            raise Failure(f"{task}: dpkg could not unpack {name}: {failure.reason('dpkg')}.") from None
+    shutil.rmtree(state)
+
+
+def _mirror() -> str:
+    """The mirror that this Debian uses, so that proxies and local copies are honoured; elsewhere Debian's own."""
+    system = Path("/etc/os-release").read_text().splitlines()
+    query = subprocess.run(
+        ("apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Identifier: Packages"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for line in query.stdout.splitlines():
+        release, component, uri = line.split(" ", 2)
+        debian = "ID=debian" in system and f"VERSION_CODENAME={release}" in system
+        if debian and component == "main" and uri.rstrip("/").endswith("/debian"):
+            return uri.rstrip("/")
+    return MIRROR
