@@ -1,0 +1,62 @@
+# Set-up, builds and checks; `make help` lists them. Everything is quick when nothing changed.
+# Toolchains that the system lacks live in $GOSSAMER_CACHE (default ~/.cache/gossamer); the rest is in this folder.
+
+SETUP := python3 tools/toolchain
+# The environment's programs (ninja, ruff, clang-format) come first.
+RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
+PYTHON := $(RUN) .venv/bin/python
+MODULES := web/dist/gossamer-simd.wasm web/dist/gossamer-relaxed.wasm
+WHEEL_SOURCES := $(shell find CMakeLists.txt pyproject.toml LICENSE README.md runtime arm wasm web tools/build_wheel.py \
+                     -type f -not -path '*/__pycache__/*' -not -path 'web/dist/*')
+SETUPS := setup-venv setup-emscripten setup-aarch64 setup-chromium setup-node
+BUILDS := build-native build-asan build-aarch64 build-wasm-simd build-wasm-relaxed
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test wheels wasm clean $(SETUPS) $(BUILDS)
+
+help:
+	@echo 'make demo          serve the demo page until Ctrl-C'
+	@echo 'make demo CHECK=1  check the demo page in a headless browser against native Python'
+	@echo 'make test          run every test'
+	@echo 'make wheels        build the wheels of all targets into dist/'
+	@echo 'make wasm          build the WebAssembly modules into web/dist/'
+	@echo 'make clean         remove what was built; .venv and toolchains stay'
+
+ifeq ($(CHECK),1)
+demo: setup-venv wasm setup-chromium
+	$(PYTHON) tools/demo_check.py
+else
+demo: setup-venv wasm
+	@$(RUN) .venv/bin/gossamer demo
+endif
+
+test: setup-venv setup-node setup-chromium wasm wheels build-native build-asan build-aarch64
+	$(PYTHON) -m pytest
+
+wheels: dist/wheels.json
+
+wasm: $(MODULES)
+
+clean:
+	rm -rf build dist web/dist
+
+$(SETUPS): setup-%:
+	@$(SETUP) $*
+
+$(BUILDS): build-%: build/%/build.ninja
+	@$(RUN) cmake --build build/$* -- --quiet
+
+# Ninja itself configures again when a CMake file changed, but does not know of presets.
+build/%/build.ninja: CMakePresets.json | setup-venv
+	@$(RUN) cmake --preset $*
+	@touch $@
+build/wasm-simd/build.ninja build/wasm-relaxed/build.ninja: | setup-emscripten
+build/aarch64/build.ninja: | setup-aarch64
+
+# Ninja knows when a module is out of date; its time says whether it changed.
+web/dist/gossamer-%.wasm: build-wasm-%
+	@:
+
+dist/wheels.json: $(WHEEL_SOURCES) $(MODULES) | setup-venv setup-emscripten setup-aarch64
+	$(PYTHON) tools/build_wheel.py native aarch64 pyodide
