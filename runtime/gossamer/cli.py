@@ -266,9 +266,11 @@ def _print_json(value: Any) -> None:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    metadata = dict(options.metadata)
-    if len(metadata) != len(options.metadata):
-        raise InputError("--metadata: a key stands twice")
+    metadata: dict[str, str] = {}
+    for key, value in options.metadata:
+        if key in metadata:
+            raise InputError(f"--metadata: {key!r} stands twice")
+        metadata[key] = value
     if options.labels:
         metadata["labels"] = _read_labels(Path(options.labels))
     written = convert(options.source, options.target, batch=options.batch, metadata=metadata)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import gossamer
@@ -33,7 +34,7 @@ def binding(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a Pyodide without packages; for sessions made from here on."""
-    monkeypatch.setitem(__import__("sys").modules, "numpy", None)
+    monkeypatch.setitem(sys.modules, "numpy", None)
 
 
 @pytest.fixture(scope="session")

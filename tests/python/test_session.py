@@ -4,6 +4,8 @@ import array
 import ctypes
 import gc
 import mmap
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -337,7 +339,7 @@ def test_closing_while_others_run_ends_them_with_an_error(sums: InferenceSession
 
 def test_a_thousand_sessions_leave_no_memory_behind(binding: str) -> None:
     resource = pytest.importorskip("resource")
-    content = tiny_models.colours(size=128)  # 200 KB of input, 400 KB with its planes
+    content = tiny_models.colours((128, 128))  # 200 KB of input, 400 KB with its planes
 
     def open_and_drop(count: int) -> None:
         for _ in range(count):
@@ -349,3 +351,19 @@ def test_a_thousand_sessions_leave_no_memory_behind(binding: str) -> None:
     open_and_drop(1000)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 20_000, "KB; a thousand sessions that leak would take 400 MB"
+
+
+def test_the_package_needs_no_other_package() -> None:
+    program = """
+import sys
+for name in ("cffi", "numpy", "onnx", "PIL"):
+    sys.modules[name] = None
+import gossamer
+session = gossamer.InferenceSession(sys.stdin.buffer.read())
+zeros = memoryview(bytes(24)).cast("f", [2, 3])
+print([view.tolist() for view in session.run(None, {"a": zeros, "b": zeros})])
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], input=tiny_models.sums(), capture_output=True, check=True
+    )
+    assert result.stdout.decode().strip() == str([[[0.0] * 3] * 2] * 2)

@@ -27,16 +27,16 @@ def weights(name: str, values: np.ndarray, block_rows: int = 1, sparse: bool = F
     return Tensor(name, Role.WEIGHTS, values.shape, packed)
 
 
-def colours(size: int = 4, scale: float = 0.1, softmax: bool = True, **metadata: str) -> bytes:
-    """Tells a red photo from a green and a blue one: image [1, 3, size, size] -> [1, 3]."""
+def colours(size: tuple[int, int] = (4, 4), *, softmax: bool = True, **metadata: str) -> bytes:
+    """Tells a red photo from a green and a blue one: image [1, 3, *size] -> [1, 3]."""
     known = {
         "labels": "\n".join(COLOURS),
         "image_mean": "0 0 0",
-        "image_scale": f"{scale} {scale} {scale}",
+        "image_scale": "0.1 0.1 0.1",
         "title": "Colours",
     }
     tensors = [
-        Tensor("image", Role.INPUT, (1, 3, size, size)),
+        Tensor("image", Role.INPUT, (1, 3, *size)),
         Tensor("averages", Role.INTERMEDIATE),
         weights("identity", np.eye(3)),
         weights("zero", np.zeros(3)),
@@ -69,7 +69,7 @@ def sums() -> bytes:
 
 
 def every_operator() -> bytes:
-    """One node of each operator, dense, depthwise and sparse weights: image [1, 3, 8, 8] -> [1, 4]."""
+    """One node of each operator, weights of each kind: image [1, 3, 8, 8] -> [1, 4]."""
     random = np.random.default_rng(7)
     sparse = random.normal(size=(8, 8, 1, 1))
     sparse[:4, ::2] = 0
