@@ -1,13 +1,13 @@
 """Sets up what building and testing Gossamer needs, and says where it is.
 
-`python3 tools/toolchain NAME...` installs what is missing and is quick when nothing is. It uses the standard library only,
-because it runs before anything is installed.
+`python3 tools/toolchain NAME...` installs what is missing and is quick when nothing is. It uses the
+standard library only, because it runs before anything is installed.
 """
 
 import sys
 
-if sys.version_info < (3, 10):
-    sys.exit("toolchain: Python 3.10 or newer is needed, and this is %d.%d." % sys.version_info[:2])
+if sys.version_info < (3, 10):  # noqa: UP036 (nothing has checked it yet)
+    sys.exit("toolchain: Python 3.10 or newer is needed; run it with one, then again.")
 
 import argparse
 
@@ -34,12 +34,14 @@ PROGRAMS = {
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python3 tools/toolchain", description=__doc__.splitlines()[0])
-    parser.add_argument("names", metavar="NAME", nargs="*", help=f"what to set up: {', '.join(STEPS)}")
-    parser.add_argument("--print", choices=PROGRAMS, help="print the path of a program that is set up")
+    names = ", ".join(STEPS)
+    summary = __doc__.splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python3 tools/toolchain", description=summary)
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"what to set up: {names}")
+    parser.add_argument("--print", choices=PROGRAMS, help="print the path of what is set up")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in STEPS]:
-        parser.error(f"unknown NAME {unknown[0]!r}: choose from {', '.join(STEPS)}")
+        parser.error(f"unknown NAME {unknown[0]!r}: choose from {names}")
     if not arguments.names and not arguments.print:
         parser.error("name something to set up, or a program to --print")
     try:

@@ -1,7 +1,7 @@
-"""64-bit ARM: Debian's cross compiler and emulator, and a real ARM Python with numpy and cffi to run under it.
+"""64-bit ARM: Debian's cross compiler and emulator, and a real ARM Python with numpy and cffi.
 
-The Python is the one of Debian 12, which Raspberry Pi OS ships. It is unpacked into a folder of our own: the host's package
-system never hears of a second architecture.
+The Python is the one of Debian 12, which Raspberry Pi OS ships. It is unpacked into a folder of our
+own: the host's package system never hears of a second architecture.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from task import CACHE, CommandFailed, Failure, Stamp, run, say
 TASK = "aarch64"
 PREFIX = CACHE / "aarch64"
 HOST_PACKAGES = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user")
-# The interpreter, numpy and cffi with every library that they load. A new one shows when the check below fails.
+# The interpreter, numpy and cffi with every library that they load.
 PACKAGES = (
     *("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib"),
     *("python3-cffi", "python3-cffi-backend", "python3-pycparser", "python3-ply", "python3-numpy"),
@@ -54,7 +54,8 @@ def install() -> None:
     try:
         machine = run(TASK, (launcher, "-c", CHECK))
     except CommandFailed as failure:
-        raise Failure(f"aarch64: the ARM Python does not start under qemu: {failure.reason('importerror')}.") from None
+        reason = failure.reason("importerror")
+        raise Failure(f"aarch64: the ARM Python does not work under qemu: {reason}.") from None
     if machine != "aarch64":
         raise Failure(f"aarch64: the ARM Python answers {machine!r} when asked for its machine.")
     stamp.write()

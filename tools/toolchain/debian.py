@@ -1,28 +1,36 @@
-"""Debian packages: installed on the host, or unpacked into a folder of our own without touching the host.
+"""Debian packages: installed on the host, or unpacked into a folder of our own.
 
-apt does the work in both cases, so proxies, mirrors, signatures, checksums and half-finished downloads are its business.
+apt does the work in both cases, so proxies, mirrors, signatures, checksums and half-finished
+downloads are its business.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from task import CACHE, CommandFailed, Failure, run, say
+from task import CACHE, CommandFailed, Failure, answer, run, say
 
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-QUIET = ("-qq", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3", "-o", "APT::Update::Error-Mode=any")
+SETTINGS: dict[str, object] = {
+    "APT::Status-Fd": 1,
+    "APT::Update::Error-Mode": "any",
+    "Acquire::Retries": 3,
+    "DPkg::Lock::Timeout": 300,
+}
 ERRORS = ("e:", "w: failed")
 
 
-def _apt(task: str, *arguments: str, cwd: Path = Path("/")) -> str:
+def _apt(
+    task: str, *arguments: str, settings: Mapping[str, object] = SETTINGS, cwd: Path = Path("/")
+) -> str:
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
     return run(
         task,
-        ("apt-get", *QUIET, *arguments),
+        ("apt-get", "-qq", *options, *arguments),
         cwd=cwd,
         environment={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
         describe=_progress,
@@ -40,7 +48,7 @@ def _progress(line: str) -> str | None:
 
 def _need_apt(task: str, otherwise: str) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise Failure(f"{task} is set up from Debian's packages and this system has no apt; {otherwise}.")
+        raise Failure(f"{task} needs Debian's packages and this system has no apt; {otherwise}.")
 
 
 def install(task: str, packages: Sequence[str], otherwise: str) -> None:
@@ -61,9 +69,9 @@ def install(task: str, packages: Sequence[str], otherwise: str) -> None:
         return
     names = " ".join(missing)
     if os.geteuid() != 0:
-        raise Failure(f"{task} needs packages of this system; run `sudo apt-get install {names}` first.")
+        raise Failure(f"{task} needs more packages; run `sudo apt-get install {names}` first.")
     say(task, f"installing {names} (apt)")
-    command = ("-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *missing)
+    command = ("install", "-y", "--no-install-recommends", *missing)
     try:
         try:
             _apt(task, *command)
@@ -79,16 +87,15 @@ def install(task: str, packages: Sequence[str], otherwise: str) -> None:
 
 
 def _installed(package: str) -> bool:
-    query = subprocess.run(
-        ("dpkg-query", "-W", "-f", "${db:Status-Status}", package), capture_output=True, text=True, check=False
-    )
-    return query.stdout == "installed"
+    return answer("dpkg-query", "-W", "-f", "${db:Status-Status}", package) == "installed"
 
 
-def unpack(task: str, packages: Sequence[str], release: str, architecture: str, folder: Path) -> None:
-    """Fetch packages of any Debian release and architecture and unpack them; nothing is installed.
+def unpack(
+    task: str, packages: Sequence[str], release: str, architecture: str, folder: Path
+) -> None:
+    """Fetch packages of any Debian release and architecture and unpack them, installing nothing.
 
-    apt works on a state of its own under the cache. What is already fetched is kept until everything is unpacked.
+    apt works on a state of its own under the cache. What is fetched is kept until all is unpacked.
 
     Parameters
     ----------
@@ -111,6 +118,7 @@ def unpack(task: str, packages: Sequence[str], release: str, architecture: str, 
     sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {release} main\n")
     status.touch()
     settings = {
+        **SETTINGS,
         "Dir::Etc::sourcelist": sources,
         "Dir::Etc::sourceparts": "-",
         "Dir::State::lists": state / "lists",
@@ -120,18 +128,19 @@ def unpack(task: str, packages: Sequence[str], release: str, architecture: str, 
         "APT::Architectures": architecture,
         "APT::Sandbox::User": "root",
     }
-    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
-    say(task, f"fetching {' '.join(packages)} of Debian {release} ({architecture}) from {mirror}")
+    what = f"{' '.join(packages)} of Debian {release} ({architecture}) from {mirror}"
+    say(task, f"fetching {what}")
     try:
-        _apt(task, *options, "update")
+        _apt(task, "update", settings=settings)
+        listing = _apt(task, "--print-uris", "download", *packages, settings=settings)
         # One line a package: 'address' file-name size checksum
-        files = [line.split() for line in _apt(task, *options, "--print-uris", "download", *packages).splitlines()]
-        say(task, f"{sum(int(file[2]) for file in files) / 1e6:.0f} MB to fetch")
-        _apt(task, *options, "download", *packages, cwd=downloads)
+        files = [line.split() for line in listing.splitlines()]
+        say(task, f"{sum(int(size) for _, _, size, _ in files) / 1e6:.0f} MB to fetch")
+        _apt(task, "download", *packages, settings=settings, cwd=downloads)
     except CommandFailed as failure:
         raise Failure(
-            f"{task}: apt could not fetch {' '.join(packages)} of Debian {release} ({architecture}) from {mirror}: "
-            f"{failure.reason(*ERRORS)}; check the network, then run the command again: it goes on where it stopped."
+            f"{task}: apt could not fetch {what}: {failure.reason(*ERRORS)}; "
+            "check the network, then run the command again: it goes on where it stopped."
         ) from None
 
     say(task, f"unpacking into {folder}")
@@ -141,20 +150,17 @@ def unpack(task: str, packages: Sequence[str], release: str, architecture: str, 
         try:
             run(task, ("dpkg", "-x", downloads / name, folder))
         except CommandFailed as failure:
-            raise Failure(f"{task}: dpkg could not unpack {name}: {failure.reason('dpkg')}.") from None
+            reason = failure.reason("dpkg")
+            raise Failure(f"{task}: dpkg could not unpack {name}: {reason}.") from None
     shutil.rmtree(state)
 
 
 def _mirror() -> str:
-    """The mirror that this Debian uses, so that proxies and local copies are honoured; elsewhere Debian's own."""
+    """The mirror that this system uses if it is Debian, so that local copies count."""
     system = Path("/etc/os-release").read_text().splitlines()
-    query = subprocess.run(
-        ("apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Identifier: Packages"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for line in query.stdout.splitlines():
+    columns = "$(RELEASE) $(COMPONENT) $(REPO_URI)"
+    targets = answer("apt-get", "indextargets", "--format", columns, "Identifier: Packages")
+    for line in targets.splitlines():
         release, component, uri = line.split(" ", 2)
         debian = "ID=debian" in system and f"VERSION_CODENAME={release}" in system
         if debian and component == "main" and uri.rstrip("/").endswith("/debian"):

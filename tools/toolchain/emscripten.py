@@ -1,7 +1,8 @@
-"""The WebAssembly compiler: `$EMSDK`, a recent `emcc` on PATH, or Debian 13's Emscripten in a folder of our own.
+"""The WebAssembly compiler: `$EMSDK`, a recent `emcc` on PATH, or Debian 13's Emscripten.
 
-Debian 12 has the LLVM that Emscripten 3.1.69 needs, but an Emscripten too old for relaxed SIMD. Debian 13's Emscripten is
-Python and data; its binaryen is native code that needs a newer C library, so it is started by that library's own loader.
+Debian 12 has the LLVM that Emscripten 3.1.69 needs, but an Emscripten too old for relaxed SIMD.
+Debian 13's Emscripten is Python and data; its binaryen is native code that needs a newer C library,
+so that comes along, and its own loader starts binaryen.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from debian import install as install_packages
 from debian import unpack
-from task import CACHE, CommandFailed, Failure, Stamp, require, run, say
+from task import CACHE, CommandFailed, Failure, Stamp, answer, require, run, say
 
 TASK = "emscripten"
 OLDEST = (3, 1, 58)  # the first with the final relaxed SIMD instructions in its headers and tools
@@ -23,10 +23,11 @@ PREFIX = CACHE / "emscripten"
 LLVM = Path("/usr/lib/llvm-19/bin")
 HOST_PACKAGES = ("clang-19", "lld-19", "llvm-19", "node-acorn")
 PACKAGES = ("emscripten", "binaryen", "libc6", "libgcc-s1", "libstdc++6")
-EMSDK_HINT = "install emsdk (https://emscripten.org/docs/getting_started/downloads.html) and set EMSDK to its folder"
+EMSDK_HINT = "install emsdk (https://emscripten.org) and set EMSDK to its folder"
 
 BINARYEN = """#!/bin/sh
-exec {root}/usr/lib64/ld-linux-x86-64.so.2 --library-path {root}/usr/lib/x86_64-linux-gnu {root}/usr/bin/{name} "$@"
+exec "{usr}/lib64/ld-linux-x86-64.so.2" --library-path "{usr}/lib/x86_64-linux-gnu" \\
+  "{usr}/bin/{name}" "$@"
 """
 CONFIG = """LLVM_ROOT = {llvm!r}
 BINARYEN_ROOT = {binaryen!r}
@@ -45,8 +46,8 @@ def install() -> None:
         return
     if (os.uname().sysname, os.uname().machine) != ("Linux", "x86_64"):
         raise Failure(
-            f"emscripten: no emcc {'.'.join(map(str, OLDEST))} or newer was found, and Debian's packages serve only "
-            f"x86-64 Linux, not {os.uname().sysname} {os.uname().machine}; {EMSDK_HINT}."
+            f"emscripten: no emcc {_dotted(OLDEST)} or newer was found, and Debian's packages are "
+            f"for x86-64 Linux, not {os.uname().sysname} {os.uname().machine}; {EMSDK_HINT}."
         )
     install_packages(TASK, HOST_PACKAGES, EMSDK_HINT)
     unpack(TASK, PACKAGES, "trixie", "amd64", PREFIX)
@@ -76,28 +77,27 @@ def _users_own() -> Path | None:
         emcc = Path(emsdk) / "upstream/emscripten/emcc"
         version = _version(emcc)
         if version < OLDEST:
-            found = ".".join(map(str, version)) or "not there"
             raise Failure(
-                f"emscripten: {emcc} (from $EMSDK) is {found}, and {'.'.join(map(str, OLDEST))} or newer is needed; "
-                "run `emsdk install latest` and `emsdk activate latest`, or unset EMSDK."
+                f"emscripten: {emcc} (from $EMSDK) is {_dotted(version) or 'missing'}, and "
+                f"{_dotted(OLDEST)} or newer is needed; run `emsdk install latest` and "
+                "`emsdk activate latest`, or unset EMSDK."
             )
         return emcc
     path = shutil.which("emcc")
     if path is None or _version(Path(path)) < OLDEST:
         return None
-    root = subprocess.run(("em-config", "EMSCRIPTEN_ROOT"), capture_output=True, text=True, check=False)
-    emcc = Path(root.stdout.strip()) / "emcc"
+    emcc = Path(answer("em-config", "EMSCRIPTEN_ROOT").strip()) / "emcc"
     return emcc if emcc.exists() else None
 
 
 def _version(emcc: Path) -> tuple[int, ...]:
     """The compiler's version; empty when there is none to ask."""
-    try:
-        answer = subprocess.run((emcc, "--version"), capture_output=True, text=True, check=False).stdout
-    except OSError:
-        return ()
-    found = re.search(r"\b(\d+)\.(\d+)\.(\d+)", answer)
+    found = re.search(r"\b(\d+)\.(\d+)\.(\d+)", answer(emcc, "--version"))
     return tuple(map(int, found.groups())) if found else ()
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _configure() -> None:
@@ -107,7 +107,7 @@ def _configure() -> None:
     (binaryen / "bin").mkdir(parents=True)
     for program in (PREFIX / "usr/bin").glob("wasm*"):
         launcher = binaryen / "bin" / program.name
-        launcher.write_text(BINARYEN.format(root=PREFIX, name=program.name))
+        launcher.write_text(BINARYEN.format(usr=PREFIX / "usr", name=program.name))
         launcher.chmod(0o755)
     config = CONFIG.format(llvm=str(LLVM), binaryen=str(binaryen), node=shutil.which("node"))
     (root / ".emscripten").write_text(config)
@@ -119,8 +119,8 @@ PROGRAM = """
 #include <stdio.h>
 #include <wasm_simd128.h>
 __attribute__((export_name("twelve"), visibility("default"))) float twelve(float x) {
-  v128_t y = wasm_f32x4_relaxed_madd(wasm_f32x4_splat(x), wasm_f32x4_splat(5.0f), wasm_f32x4_splat(2.0f));
-  return wasm_f32x4_extract_lane(y, 0);
+  v128_t vx = wasm_f32x4_splat(x), five = wasm_f32x4_splat(5.0f), two = wasm_f32x4_splat(2.0f);
+  return wasm_f32x4_extract_lane(wasm_f32x4_relaxed_madd(vx, five, two), 0);
 }
 #ifdef MAIN
 int main(void) { printf("%g\\n", twelve(2.0f)); }
@@ -144,9 +144,11 @@ def _verify(emcc: Path) -> None:
             run(TASK, (*build, "-DMAIN", "-o", "main.js"), cwd=folder)
             run(TASK, (*build, "-sSIDE_MODULE=2", "-o", "side.so"), cwd=folder)
             run(TASK, (*build, "--no-entry", "-sSTANDALONE_WASM", "-o", "alone.wasm"), cwd=folder)
-            answer = run(TASK, ("node", "-e", LOAD), cwd=folder)
+            result = run(TASK, ("node", "-e", LOAD), cwd=folder)
         except CommandFailed as failure:
             reason = failure.reason("emcc: error")
-            raise Failure(f"emscripten: the compiler fails on a test program: {reason}; {EMSDK_HINT}.") from None
-        if answer.splitlines()[-1:] != ["12"]:
-            raise Failure(f"emscripten: a test program answers {answer!r} instead of 12; {EMSDK_HINT}.")
+            raise Failure(
+                f"emscripten: the compiler fails on a test program: {reason}; {EMSDK_HINT}."
+            ) from None
+        if result.splitlines()[-1:] != ["12"]:
+            raise Failure(f"emscripten: a test program says {result!r}, not 12; {EMSDK_HINT}.")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from task import ROOT, CommandFailed, Failure, Stamp, require, run, say
+from task import ROOT, CommandFailed, Failure, Stamp, answer, require, run, say
 
 TASK = "venv"
 FOLDER = ROOT / ".venv"
-# Building without isolation, in this environment, keeps CMake's build folder valid and needs no network.
+# Building without isolation keeps CMake's build folder valid and needs no network.
 BUILD_TOOLS = ("pip>=23", "scikit-build-core>=1.0", "ninja", "build", "wheel")
 PACKAGE = ".[convert,image,test]"
 SOURCES = ("arm", "runtime")
@@ -25,7 +24,7 @@ def install() -> None:
     if stamp.fresh():
         return
     python = FOLDER / "bin" / "python"
-    if not _works(python):
+    if not answer(python, "-m", "pip", "--version"):  # not there, or its base Python is gone
         say(TASK, f"creating {FOLDER}")
         try:
             run(TASK, (sys.executable, "-m", "venv", "--clear", FOLDER))
@@ -52,16 +51,10 @@ def _inputs() -> Iterator[Path]:
     yield from (ROOT / "pyproject.toml", ROOT / "CMakeLists.txt")
     for folder in SOURCES:
         yield from sorted(
-            path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts
+            path
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
         )
-
-
-def _works(python: Path) -> bool:
-    """Whether the environment is there and its Python still starts."""
-    try:
-        return subprocess.run((python, "-m", "pip", "--version"), capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
 
 
 def _path() -> str:

@@ -1,4 +1,4 @@
-"""What every set-up task shares: failing with one sentence, running a program, knowing what is already done."""
+"""What set-up tasks share: failing with one sentence, running programs, knowing what is done."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ class CommandFailed(Exception):
         self.log = log
 
     def reason(self, *prefixes: str) -> str:
-        """The first line that begins with one of the prefixes, else the last line, and where to read the rest."""
-        lines = [line for line in self.lines if line.lower().startswith(prefixes)] or self.lines[-1:]
-        return f"{lines[0] if lines else 'it printed nothing'} (log: {self.log})"
+        """The first line that begins with a prefix, else the last one, and where the rest is."""
+        marked = [line for line in self.lines if line.lower().startswith(prefixes)]
+        lines = marked or self.lines[-1:] or ["it printed nothing"]
+        return f"{lines[0]} (log: {self.log})"
 
 
 def say(task: str, text: str) -> None:
@@ -134,11 +135,19 @@ def run(
     return "\n".join(lines)
 
 
+def answer(*command: str | Path) -> str:
+    """What a program prints; nothing when it is not there or fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def require(task: str, *programs: str) -> None:
     """Check that programs which the user has to bring are there."""
     missing = [PROGRAMS[program] for program in programs if not shutil.which(program)]
     if missing:
-        raise Failure(f"{task} needs {' and '.join(missing)}; install it and run the command again.")
+        raise Failure(f"{task} needs {' and '.join(missing)}; then run the command again.")
 
 
 class Stamp:
