@@ -43,7 +43,7 @@ def build(name: str, target: Target, folder: Path) -> Path:
         settings.append(f"-Ccmake.args=--toolchain={ROOT / target.toolchain}")
     settings += [f"-Ccmake.define.{definition}" for definition in target.definitions]
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, *settings, ROOT], check=True
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, *settings, ROOT], check=True
     )
     (wheel,) = folder.glob("*.whl")
     return wheel
