@@ -205,20 +205,27 @@ def _inspect(options: argparse.Namespace) -> int:
     info = session.info
     for kind, arguments in (("input", session.get_inputs()), ("output", session.get_outputs())):
         for argument in arguments:
-            print(f"{kind:<7} {argument.name} {argument.dtype} {_shape(argument.shape)}")
+            _print_fact(kind, f"{argument.name} {argument.dtype} {_shape(argument.shape)}")
     for key, value in session.metadata.items():
-        print(f"{key:<7} {', '.join(value.splitlines())}")
+        _print_fact(key, ", ".join(value.splitlines()))
     print()
     _print_table(_layer_rows(session.layers()), right_aligned=range(3, 6))
-    print(f"""
-multiply-adds  {info.macs:,} of {info.dense_macs:,} with every weight present
-weights        {info.weight_bytes:,} bytes
-arena          {info.arena_bytes:,} bytes; the tensors without sharing: {info.tensor_bytes:,}; \
-most alive at once: {info.largest_live_bytes:,}
-runs on        {session.isa}, {info.threads} thread{"s" if info.threads > 1 else ""}""")
+    print()
+    _print_fact("multiply-adds", f"{info.macs:,} of {info.dense_macs:,} with every weight present")
+    _print_fact("weights", f"{info.weight_bytes:,} bytes")
+    _print_fact(
+        "arena",
+        f"{info.arena_bytes:,} bytes; the tensors without sharing: {info.tensor_bytes:,}; "
+        f"most alive at once: {info.largest_live_bytes:,}",
+    )
+    _print_fact("runs on", f"{session.isa}, {info.threads} thread{'s' if info.threads > 1 else ''}")
     for note in session.notes:
-        print(f"note           {note}")
+        _print_fact("note", note)
     return 0
+
+
+def _print_fact(name: str, fact: str) -> None:
+    print(f"{name:<13}  {fact}")
 
 
 def _description(session: InferenceSession) -> dict[str, Any]:

@@ -65,12 +65,31 @@ static bool all_zero(const unsigned char *p, size_t count)
 
 /* ---- Sections 1 and 2 ------------------------------------------------------------------------------- */
 
+/* What people open by mistake, and what to do about it. */
+static const char *describe_alien(const unsigned char *data, size_t bytes)
+{
+    static const struct {
+        const char *mark, *description;
+    } kinds[] = {
+        {"<", "it looks like a web page; check the address that it came from"},
+        {"\x89PNG", "it is a picture; pass the model first"},
+        {"\xFF\xD8\xFF", "it is a picture; pass the model first"},
+        {"PK\x03\x04", "it is a zip archive or a PyTorch checkpoint; unpack it, or export it to ONNX"},
+        {"version https://git-lfs", "it is a Git LFS pointer; fetch the file with `git lfs pull`"},
+        {"\x08", "it looks like an ONNX model; turn it into a .goss file with `gossamer convert`"},
+    };
+    if (bytes == 0) return "it is empty; fetch it again";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const size_t length = strlen(kinds[i].mark);
+        if (bytes >= length && memcmp(data, kinds[i].mark, length) == 0) return kinds[i].description;
+    }
+    return "it does not begin with \"GOSS\"; make one with `gossamer convert`";
+}
+
 static goss_status read_header(reader *r)
 {
     if (r->bytes < 4 || memcmp(r->data, "GOSS", 4) != 0)
-        return CORRUPT(
-            r, "not a .goss file: it does not begin with \"GOSS\" (%zu bytes); make one with `gossamer convert`",
-            r->bytes);
+        return CORRUPT(r, "not a .goss file (%zu bytes): %s", r->bytes, describe_alien(r->data, r->bytes));
     if (r->bytes < HEADER_BYTES + SECTIONS * SECTION_BYTES)
         return CORRUPT(r, "truncated in the header: %zu bytes, at least %d expected; fetch the file again", r->bytes,
                        HEADER_BYTES + SECTIONS * SECTION_BYTES);

@@ -3,9 +3,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import gossamer
 import pytest
 import tiny_models
+
+import gossamer
 
 ROOT = Path(__file__).resolve().parents[2]
 

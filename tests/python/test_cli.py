@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
-from gossamer import cli
 from PIL import Image
+
+from gossamer import cli
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -163,7 +164,7 @@ def test_inspect_shows_layers_and_memory(gossamer, tmp_path: Path) -> None:
     (tmp_path / "all.goss").write_bytes(tiny_models.every_operator())
     code, stdout, _ = gossamer("inspect", tmp_path / "all.goss")
     assert code == 0
-    assert "input   image float32 1×3×8×8" in stdout
+    assert "input          image float32 1×3×8×8" in stdout
     (pointwise,) = (line for line in stdout.splitlines() if line.startswith("pointwise "))
     assert {"conv", "1×8×4×4", "512"} <= set(pointwise.split())
     assert "multiply-adds  5,152 of 5,664" in stdout

@@ -4,14 +4,15 @@ import io
 import zipfile
 from pathlib import Path
 
-import gossamer
 import hypothesis
 import numpy as np
 import pytest
 import tiny_models
-from gossamer import InferenceSession, ModelError, UnsupportedError
 from hypothesis import strategies as st
 from surgery import ENTRY_BYTES, HEADER_BYTES, SECTIONS, GossFile
+
+import gossamer
+from gossamer import InferenceSession, ModelError, UnsupportedError
 
 CONTENT = tiny_models.every_operator()
 TABLE_END = HEADER_BYTES + len(SECTIONS) * ENTRY_BYTES
@@ -49,23 +50,34 @@ def zip_file() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "message"),
     [
-        b"",
-        b"G",
-        b"\x89PNG\r\n\x1a\n" + bytes(500),
-        b"<!DOCTYPE html><title>404</title>" + b" " * 500,
-        b"\x08\x08\x12\x07pytorch" + bytes(500),
-        zip_file(),
-        CONTENT[::-1],
+        (b"", "it is empty"),
+        (b"G", 'it does not begin with "GOSS"; make one with `gossamer convert`'),
+        (CONTENT[::-1], 'it does not begin with "GOSS"'),
+        (b"\x89PNG\r\n\x1a\n" + bytes(500), "it is a picture"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(500), "it is a picture"),
+        (b"<!DOCTYPE html><title>404</title>", "it looks like a web page; check the address"),
+        (
+            b"\x08\x08\x12\x07pytorch" + bytes(500),
+            "it looks like an ONNX model; .*gossamer convert",
+        ),
+        (zip_file(), "it is a zip archive or a PyTorch checkpoint"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "it is a Git LFS pointer; .*git lfs pull",
+        ),
     ],
-    ids=["empty", "one byte", "PNG", "HTML", "ONNX", "zip", "backwards"],
+    ids=["empty", "one byte", "backwards", "PNG", "JPEG", "HTML", "ONNX", "zip", "LFS"],
 )
-def test_a_file_of_another_kind_is_named_and_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_kind_is_recognised_and_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "model.goss"
     path.write_bytes(content)
-    message = rf"model\.goss: not a \.goss file: .*\({len(content)} bytes\).*gossamer convert"
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(
+        ModelError, match=rf"model\.goss: not a \.goss file \({len(content)} bytes\): {message}"
+    ):
         InferenceSession(path)
 
 

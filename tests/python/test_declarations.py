@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from gossamer import _native, errors
 from gossamer._bindings import CffiBinding, CtypesBinding
 from gossamer._declarations import HEADER, cdef, parse

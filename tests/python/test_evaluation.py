@@ -5,11 +5,12 @@ import json
 import tarfile
 from pathlib import Path
 
-import gossamer
 import pytest
 import tiny_models
-from gossamer import InferenceSession, cli, evaluate
 from PIL import Image
+
+import gossamer
+from gossamer import InferenceSession, cli, evaluate
 
 RGB = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 

@@ -7,12 +7,13 @@ import zlib
 from fractions import Fraction
 from pathlib import Path
 
-import gossamer
 import numpy as np
 import pytest
 import tiny_models
-from gossamer import InferenceSession, classify, image_to_tensor
 from PIL import Image
+
+import gossamer
+from gossamer import InferenceSession, classify, image_to_tensor
 
 RANDOM = np.random.default_rng(5)
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

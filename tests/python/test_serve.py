@@ -5,8 +5,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import gossamer
 import pytest
+
+import gossamer
 from gossamer.serve import Server
 
 

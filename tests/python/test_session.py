@@ -9,10 +9,11 @@ import sys
 import threading
 from pathlib import Path
 
-import gossamer
 import numpy as np
 import pytest
 import tiny_models
+
+import gossamer
 from gossamer import InferenceSession, SessionOptions
 
 A = np.array([[1, -2, 3], [4, -5, 6]], np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from gossamer.convert.goss_file import (
     Model,
     Node,
