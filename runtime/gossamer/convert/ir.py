@@ -14,10 +14,9 @@ flatten              x (N,...)
 reshape              x; the output's shape says to what
 scale_shift          x (N,C,...)                               scale, shift: f64 arrays (C)
 pad                  x (N,C,H,W), zeros around the image       pads, as conv
-unsupported          any                                       reason, or None behind another
 ===================  ========================================  ===================================
 
-The last four do not exist in the file.
+The last three do not exist in the file.
 """
 
 from __future__ import annotations
@@ -66,7 +65,10 @@ class Problem(NamedTuple):
 
 @dataclass(eq=False)
 class Graph:
-    """Nodes stand in execution order; `outputs` maps the model's output names to values."""
+    """Nodes stand in execution order; `outputs` maps the model's output names to values.
+
+    With `problems` the graph is incomplete: nothing computes what an unsupported node would have.
+    """
 
     source: str
     inputs: list[Value]
@@ -84,23 +86,22 @@ class Graph:
         """The node that computes each computed value."""
         return {node.output: node for node in self.nodes}
 
+    def add_problem(self, node: Node, reason: str) -> None:
+        """Record that the engine cannot do what a node does."""
+        self.problems.append(Problem(node.origin, node.name, reason))
+
     def raise_if_unsupported(self) -> None:
-        """Report every problem, and every unsupported node, in one error.
+        """Report every problem in one error.
 
         Raises
         ------
         UnsupportedError
             Lists each kind of problem, how often it occurs, and the first node's name.
         """
-        problems = self.problems + [
-            Problem(node.origin, node.name, node.attributes["reason"])
-            for node in self.nodes
-            if node.op == "unsupported" and node.attributes["reason"]
-        ]
-        if not problems:
+        if not self.problems:
             return
         kinds: dict[tuple[str, str], list[str]] = {}
-        for problem in problems:
+        for problem in self.problems:
             kinds.setdefault((problem.what, problem.reason), []).append(problem.name)
         lines = [
             f"  {what} ×{len(names)}, first '{names[0]}': {reason}"

@@ -28,10 +28,16 @@ from .onnx_operators import OPERATORS
 OLDEST_OPSET = 7  # before it, arithmetic broadcasts by other rules
 
 # Operators whose nodes are computed here when all that they read is constant.
-FOLDABLE = frozenset(
-    """Add Cast Concat Constant Div Flatten Gather Identity Mul Neg Pow Reciprocal Reshape Shape
-    Size Slice Sqrt Squeeze Sub Transpose Unsqueeze""".split()  # noqa: SIM905
-)
+FOLDABLE = {
+    "Add", "Cast", "CastLike", "Concat", "Constant", "ConstantOfShape", "Div", "Expand", "Flatten",
+    "Gather", "Identity", "Mul", "Neg", "Pow", "Reciprocal", "Reshape", "Shape", "Size", "Slice",
+    "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+}  # fmt: skip
+# The input of which these need no more than the type or the shape.
+UNREAD_INPUT = {"CastLike": 1, "Shape": 0, "Size": 0}
+# The input that says how large these results are, and the most that is computed here.
+SIZE_INPUT = {"ConstantOfShape": 0, "Expand": 1}
+MAX_FOLDED_ELEMENTS = 1 << 24
 
 
 def _read_proto(path: Path) -> onnx.ModelProto:
@@ -99,7 +105,7 @@ class _Importer:
         self.opset = self.read_opset()
         self.read_initializers()
         inputs = self.read_inputs()
-        for proto in self.graph.node:
+        for proto in self.needed_nodes():
             self.read_node(proto)
         return Graph(self.source, inputs, self.read_outputs(), self.nodes, self.problems)
 
@@ -233,14 +239,22 @@ class _Importer:
 
     # Nodes
 
+    def needed_nodes(self) -> list[NodeProto]:
+        """The nodes that outputs depend on; the others need not be supported."""
+        needed = {info.name for info in self.graph.output}
+        nodes = []
+        for proto in reversed(self.graph.node):
+            if needed.intersection(filter(None, proto.output)):
+                needed.update(proto.input)
+                nodes.append(proto)
+        return nodes[::-1]
+
     def read_node(self, proto: NodeProto) -> None:
         inputs = [
             self.lookup(name, f"node '{proto.name}' ({proto.op_type})") if name else None
             for name in proto.input
         ]
         node = NodeReader(self.source, proto, inputs, self.opset)
-        if not any(proto.output):
-            node.fail("an output expected, found none")
         for name in filter(None, proto.output):
             if name in self.values or name in self.initializers:
                 node.fail(f"writes tensor '{name}', which exists already")
@@ -256,7 +270,7 @@ class _Importer:
         if not standard or proto.op_type not in OPERATORS:
             return self.unsupported(node, "no such operator in the engine")
         if any(value is not None and value.shape is None for value in node.inputs):
-            return self.unsupported(node, None)
+            return self.unknown(node)
         try:
             value = OPERATORS[proto.op_type](node)
             if node.attributes:
@@ -266,25 +280,21 @@ class _Importer:
         self.nodes += node.emitted
         return [value]
 
-    def unsupported(self, node: NodeReader, reason: str | None) -> list[Value]:
+    def unsupported(self, node: NodeReader, reason: str) -> list[Value]:
         """Record a node that cannot run. Import goes on behind it, to find all of them."""
         proto = node.proto
-        origin = f"{proto.domain}::{proto.op_type}" if proto.domain else proto.op_type
-        inputs = [value for value in node.inputs if value is not None and value.data is None]
-        values = [Value(name, self.inferred_shape(name)) for name in proto.output]
-        for value in values:
-            attributes = {"reason": reason}
-            self.nodes.append(Node("unsupported", node.name, origin, inputs, value, attributes))
-            reason = None  # count a node with several outputs once
-        return values
+        operator = f"{proto.domain}::{proto.op_type}" if proto.domain else proto.op_type
+        self.problems.append(Problem(operator, node.name, reason))
+        return self.unknown(node)
 
-    def inferred_shape(self, name: str) -> tuple[int, ...] | None:
-        """A tensor's shape by onnx's own rules, where they find one."""
+    def unknown(self, node: NodeReader) -> list[Value]:
+        """Results that no node of the graph computes, with their shapes where onnx infers them."""
         if self.inferred is None:
             self.inferred = self.infer_shapes()
-        return self.inferred.get(name)
+        return [Value(name, self.inferred.get(name)) for name in node.proto.output]
 
     def infer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of computed f32 tensors by onnx's own rules."""
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
         for info in model.graph.input:
@@ -306,11 +316,18 @@ class _Importer:
     # Constants
 
     def is_foldable(self, node: NodeReader) -> bool:
-        if node.proto.op_type not in FOLDABLE:
+        """Whether a node depends on constants only, and is small enough to compute."""
+        operator = node.proto.op_type
+        if operator not in FOLDABLE:
             return False
-        if node.proto.op_type in ("Shape", "Size"):
-            return node.value(0).shape is not None
-        return all(value is None or value.data is not None for value in node.inputs)
+        for position, value in enumerate(node.inputs):
+            unread = position == UNREAD_INPUT.get(operator)
+            if value and (value.shape if unread else value.data) is None:
+                return False
+        if operator not in SIZE_INPUT:
+            return True
+        shape = node.constant(SIZE_INPUT[operator]).ravel().tolist()
+        return math.prod(shape) <= MAX_FOLDED_ELEMENTS
 
     def fold(self, node: NodeReader) -> list[Value]:
         """Compute a node of constants."""
@@ -320,7 +337,7 @@ class _Importer:
             arrays = self.evaluate(node)
         return [
             Value(name, array.shape, array)
-            for name, array in zip(node.proto.output, arrays, strict=True)
+            for name, array in zip(node.proto.output, arrays, strict=False)
         ]
 
     def evaluate(self, node: NodeReader) -> list[np.ndarray]:

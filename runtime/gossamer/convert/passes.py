@@ -25,15 +25,17 @@ def optimize(graph: Graph) -> None:
     fuse(graph, merge_scale_shift)
     replace_scale_shift(graph)
     fuse(graph, merge_clamp)
-    fuse(graph, merge_reshape)
+    fuse(graph, merge_reshapes)
+    fuse(graph, merge_reshape_into_pool)
     replace_reshape(graph)
-    remove_unused(graph)
     give_outputs_their_own_node(graph)
     graph.raise_if_unsupported()
 
 
 def remove_unused(graph: Graph) -> None:
-    """Drop nodes that no output depends on."""
+    """Drop nodes that no output depends on, such as those of which only the shape was read."""
+    if graph.problems:
+        return  # what depends on an unsupported node may look unused; it is to be checked too
     needed = set(graph.outputs.values())
     kept = []
     for node in reversed(graph.nodes):
@@ -63,17 +65,19 @@ def fuse(graph: Graph, merge: _Merge) -> None:
 
 def fold_padding(graph: Graph) -> None:
     """Let convolutions do the zero padding in front of them."""
-    producers = graph.producers()
+    producers, folded = graph.producers(), set()
     for node in graph.nodes:
         pad = producers.get(node.inputs[0]) if node.op == "conv" else None
         if pad and pad.op == "pad":
             pads = zip(node.attributes["pads"], pad.attributes["pads"], strict=True)
             node.attributes["pads"] = tuple(own + other for own, other in pads)
             node.inputs[0] = pad.inputs[0]
-    remove_unused(graph)
+            folded.add(pad)
+    uses = graph.use_counts()
     for node in graph.nodes:
-        if node.op == "pad":
-            _mark_unsupported(node, "padding that no convolution can take over")
+        if node.op == "pad" and (node not in folded or uses[node.output]):
+            graph.add_problem(node, "no convolution follows that could take over the padding")
+    graph.nodes = [node for node in graph.nodes if node not in folded]
 
 
 def merge_scale_shift(first: Node, second: Node) -> bool:
@@ -112,7 +116,7 @@ def replace_scale_shift(graph: Graph) -> None:
             node.op, node.attributes = "fully_connected", no_clamp()
             weights = np.diag(scale)
         else:
-            _mark_unsupported(node, f"arithmetic on rank {len(node.output.shape)}; 2 or 4 expected")
+            graph.add_problem(node, f"rank {len(node.output.shape)}; rank 2 or 4 expected")
             continue
         node.inputs = [node.inputs[0], _constant(f"{node.name}.scale", weights), bias]
 
@@ -127,18 +131,20 @@ def merge_clamp(first: Node, second: Node) -> bool:
     return True
 
 
-def merge_reshape(first: Node, second: Node) -> bool:
-    """Let pooling drop or keep the dimensions of size 1; leave one reshape of several."""
-    if second.op != "reshape":
+def merge_reshapes(first: Node, second: Node) -> bool:
+    """Leave the last of several reshapes."""
+    return first.op == second.op == "reshape"
+
+
+def merge_reshape_into_pool(first: Node, second: Node) -> bool:
+    """Let pooling drop or keep the dimensions of size 1."""
+    if first.op != "global_average_pool" or second.op != "reshape":
         return False
-    shape = second.output.shape
-    if first.op == "global_average_pool":
-        n, c = first.output.shape[:2]
-        if shape not in ((n, c), (n, c, 1, 1)):
-            return False
-        first.attributes["keep_dims"] = len(shape) == 4
-        return True
-    return first.op == "reshape"
+    (n, c), shape = first.output.shape[:2], second.output.shape
+    if shape not in ((n, c), (n, c, 1, 1)):
+        return False
+    first.attributes["keep_dims"] = len(shape) == 4
+    return True
 
 
 def replace_reshape(graph: Graph) -> None:
@@ -150,14 +156,14 @@ def replace_reshape(graph: Graph) -> None:
         if len(after) == 2 and before[:1] == after[:1]:
             node.op = "flatten"
         else:
-            _mark_unsupported(node, f"{list(before)} to {list(after)}; {before[0]} rows expected")
+            graph.add_problem(node, f"{list(before)} to {list(after)}; {before[0]} rows expected")
 
 
 def give_outputs_their_own_node(graph: Graph) -> None:
     """Copy where an output is also an input, or has two names: the file wants a writer for each."""
     seen = set(graph.inputs)
     for name, value in graph.outputs.items():
-        if value in seen and value.shape is not None:
+        if value in seen:
             copy = Value(name, value.shape)
             graph.nodes.append(Node("clamp", name, "Identity", [value], copy, no_clamp()))
             graph.outputs[name] = copy
@@ -178,7 +184,3 @@ def _constant(name: str, data: np.ndarray) -> Value:
 
 def _clamps(node: Node) -> bool:
     return node.attributes["min"] > -math.inf or node.attributes["max"] < math.inf
-
-
-def _mark_unsupported(node: Node, reason: str) -> None:
-    node.op, node.attributes = "unsupported", {"reason": reason}
