@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from task import ROOT, CommandFailed, Failure, Stamp, require, run, say
+from task import ROOT, CommandFailed, Failure, Stamp, answer, require, run, say
 
 TASK = "node"
 FOLDER = ROOT / "tests" / "pyodide"
@@ -20,8 +20,9 @@ def install() -> None:
         run(TASK, ("npm", "ci", "--no-audit", "--no-fund"), cwd=FOLDER)
     except CommandFailed as failure:
         reason = failure.reason("npm error", "npm err!")
+        registry = answer("npm", "config", "get", "registry").strip()
         raise Failure(
-            f"node: npm could not install the packages of tests/pyodide/package.json: {reason}; "
-            "check the network and `npm config get registry`, then run the command again."
+            f"node: npm could not install the packages of tests/pyodide/package.json from {registry}: "
+            f"{reason}; check the network and npm's settings, then run the command again."
         ) from None
     stamp.write()
