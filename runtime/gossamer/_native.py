@@ -29,7 +29,10 @@ ABI_VERSION = 1
 ERROR_BYTES = 256
 LIBRARY = HEADER.with_name("libgossamer.dylib" if sys.platform == "darwin" else "libgossamer.so")
 
-BINDINGS = {"cffi": CffiBinding, "ctypes": CtypesBinding}
+BINDINGS: dict[str, type[CffiBinding] | type[CtypesBinding]] = {
+    "cffi": CffiBinding,
+    "ctypes": CtypesBinding,
+}
 
 STATUS_ERRORS: dict[str, type[GossamerError]] = {
     "GOSS_INVALID_ARGUMENT": InputError,
@@ -150,6 +153,7 @@ class Engine:
         scale: memoryview,
         width: int,
         height: int,
+        where: str,
     ) -> bytearray:
         """Crop, average and normalise a photo.
 
@@ -161,6 +165,8 @@ class Engine:
             f32, 3 values each.
         width, height
             Of the result.
+        where
+            Put in front of messages: the picture's file.
 
         Returns
         -------
@@ -178,6 +184,7 @@ class Engine:
                 "goss_image_to_tensor",
                 *(source, columns, rows, channels),
                 *(means, scales, tensor.pointer, width, height),
+                where=where,
             )
             return bytearray(tensor.view)
 

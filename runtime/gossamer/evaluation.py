@@ -9,6 +9,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -114,7 +115,7 @@ def _pictures(data: Path) -> Iterator[list[_Picture]]:
         root = data.resolve()
         paths = sorted(path for path in root.rglob("*") if _is_picture(path.name))
         yield [
-            _Picture(path.relative_to(root.parent).as_posix(), lambda path=path: path.open("rb"))
+            _Picture(path.relative_to(root.parent).as_posix(), partial(path.open, "rb"))
             for path in paths
         ]
     elif not data.exists():
@@ -123,7 +124,7 @@ def _pictures(data: Path) -> Iterator[list[_Picture]]:
         try:
             with tarfile.open(data) as tar:
                 yield [
-                    _Picture(member.name, lambda member=member: _extract(tar, member))
+                    _Picture(member.name, partial(_extract, tar, member))
                     for member in tar.getmembers()
                     if member.isfile() and _is_picture(member.name)
                 ]

@@ -69,8 +69,9 @@ def image_to_tensor(image: Any, session: InferenceSession) -> Any:
     """
     _, _, height, width = _image_input(session).shape
     mean, scale = (_channels(session.metadata, key) for key in ("image_mean", "image_scale"))
+    where = f"{image}: " if isinstance(image, (str, os.PathLike)) else ""
     engine = session._native.engine
-    data = engine.image_to_tensor(_pixels(image), mean, scale, width, height)
+    data = engine.image_to_tensor(_pixels(image), mean, scale, width, height, where)
     return session._as_array(_native.shaped(data, (1, 3, height, width)))
 
 

@@ -143,6 +143,13 @@ def test_the_largest_picture_that_is_allowed_is_prepared() -> None:
         prepare(too_wide, 1, 1)
 
 
+def test_a_picture_that_is_too_wide_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "panorama.png"
+    Image.new("1", (32769, 2)).save(path)
+    with pytest.raises(gossamer.InputError, match=r"panorama\.png: image of 32769x2 pixels"):
+        prepare(path, 4, 4)
+
+
 @pytest.mark.parametrize(
     "arrange",
     [np.asfortranarray, lambda a: np.repeat(a, 2, 1)[:, ::2], lambda a: a[::-1].copy()[::-1]],
