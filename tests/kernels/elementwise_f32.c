@@ -1,0 +1,86 @@
+#include <float.h>
+#include <string.h>
+
+#include "families.h"
+
+/* Where the result goes: memory of its own, or over an operand. */
+typedef enum placement { APART, OVER_A, OVER_B, PLACEMENTS } placement;
+static const char *const placement_names[PLACEMENTS] = {"y apart", "y over a", "y over b"};
+
+/* Values that reach beyond every clamp, in memory that the kernel may write if the result goes there. */
+static float *operand(test *t, size_t count, bool written)
+{
+    float *values = (written ? output_new : input_new)(t, count * sizeof *values);
+    for (size_t i = 0; i < count; i++) values[i] = 10 * random_f32(t);
+    return values;
+}
+
+static float *copy(test *t, const float *values, size_t count)
+{
+    float *copied = output_new(t, count * sizeof *copied);
+    memcpy(copied, values, count * sizeof *copied);
+    return copied;
+}
+
+static void test_add(test *t, size_t count, placement where, range clamp)
+{
+    case_begin(t, "add_f32", "count %zu, %s, clamp %g to %g", count, placement_names[where], (double)clamp.min,
+               (double)clamp.max);
+    float *a = operand(t, count, where == OVER_A), *b = operand(t, count, where == OVER_B);
+    const float *a_before = copy(t, a, count), *b_before = copy(t, b, count);
+    float *y = where == OVER_A ? a : where == OVER_B ? b : output_new(t, count * sizeof *y);
+
+    RUN_KERNEL(t, add_f32,
+               &(goss_add_f32_args){.a = a, .b = b, .y = y, .count = count, .min = clamp.min, .max = clamp.max});
+    for (size_t i = 0; i < count; i++)
+        expect_close(t, i, y[i], reference_add_f32(a_before[i], b_before[i], clamp.min, clamp.max));
+    case_end(t);
+}
+
+static void test_clamp(test *t, size_t count, placement where, range clamp)
+{
+    case_begin(t, "clamp_f32", "count %zu, %s, clamp %g to %g", count, placement_names[where], (double)clamp.min,
+               (double)clamp.max);
+    float *x = operand(t, count, where == OVER_A);
+    const float *before = copy(t, x, count);
+    float *y = where == OVER_A ? x : output_new(t, count * sizeof *y);
+
+    RUN_KERNEL(t, clamp_f32,
+               &(goss_clamp_f32_args){.x = x, .y = y, .count = count, .min = clamp.min, .max = clamp.max});
+    for (size_t i = 0; i < count; i++) expect_same(t, i, y[i], fminf(fmaxf(before[i], clamp.min), clamp.max));
+    case_end(t);
+}
+
+void test_elementwise_f32(test *t)
+{
+    for (size_t vectors = 1; vectors <= 17; vectors++)
+        for (size_t c = 0; c < CLAMPS; c++) {
+            const size_t count = vectors * t->kernels->lanes;
+            for (placement where = APART; where < PLACEMENTS; where++) test_add(t, count, where, clamps[c]);
+            for (placement where = APART; where <= OVER_A; where++) test_clamp(t, count, where, clamps[c]);
+        }
+}
+
+/* One value among finite ones, which reach from the smallest to the largest; NaN stands around them. */
+static void test_finite(test *t, size_t count, size_t position, float value, bool finite)
+{
+    static const float ordinary[] = {0, -1, FLT_MAX, -FLT_MAX, FLT_MIN, -FLT_TRUE_MIN, 3e38f};
+    case_begin(t, "all_finite_f32", "count %zu, %g at %zu", count, (double)value, position);
+    float *x = input_exact(t, count * sizeof *x); /* the caller's own memory: no alignment, nothing behind */
+    for (size_t i = 0; i < count; i++) x[i] = ordinary[random_below(t, 7)];
+    if (position < count) x[position] = value;
+
+    const int found = RUN_KERNEL(t, all_finite_f32, x, count);
+    if ((found != 0) != finite) case_fail(t, "expected %s, found %d", finite ? "nonzero" : "0", found);
+    case_end(t);
+}
+
+void test_all_finite_f32(test *t)
+{
+    static const float alien[] = {NAN, INFINITY, -INFINITY};
+    for (size_t count = 0; count <= 4 * t->kernels->lanes + 3; count++) {
+        test_finite(t, count, 0, FLT_MAX, true);
+        for (size_t position = 0; position < count; position++)
+            for (size_t i = 0; i < 3; i++) test_finite(t, count, position, alien[i], false);
+    }
+}

@@ -1,0 +1,105 @@
+#include "reference.h"
+
+#include <float.h>
+#include <math.h>
+
+/* A sum that knows how far f32 may be off: each term is rounded once as a product and at most once for every
+ * addition, by half an ulp each time (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2). */
+typedef struct sum {
+    double value, magnitude;
+    size_t terms;
+} sum;
+
+static void sum_add(sum *s, double term)
+{
+    s->value += term;
+    s->magnitude += fabs(term);
+    s->terms++;
+}
+
+static reference sum_result(sum s, double divisor, float min, float max)
+{
+    const double roundings = (double)s.terms + 2;
+    return (reference){.value = fmin(fmax(s.value / divisor, (double)min), (double)max),
+                       .bound = roundings * (FLT_EPSILON / 2.0) * s.magnitude / divisor};
+}
+
+static double at_offset(const float *base, uint32_t byte_offset, size_t index)
+{
+    return (double)base[byte_offset / sizeof *base + index];
+}
+
+reference reference_pointwise_f32(const goss_pointwise_f32_args *a, size_t block_rows, size_t row, size_t pixel)
+{
+    const size_t block_row = row / block_rows;
+    size_t first = 0; /* stored block of this block row */
+    for (size_t i = 0; i < block_row; i++) first += a->block_count ? a->block_count[i] : a->columns;
+    const size_t blocks = a->block_count ? a->block_count[block_row] : a->columns;
+    const uint32_t *plane_offset = a->block_count ? a->plane_offset + first : a->plane_offset;
+
+    sum s = {0};
+    sum_add(&s, (double)a->bias[row]);
+    for (size_t b = 0; b < blocks; b++) {
+        const double weight = (double)a->weights[(first + b) * block_rows + row % block_rows];
+        sum_add(&s, weight * at_offset(a->x, plane_offset[b], pixel));
+    }
+    return sum_result(s, 1, a->min, a->max);
+}
+
+reference reference_depthwise_f32(const goss_depthwise_f32_args *a, size_t pixel)
+{
+    sum s = {0};
+    sum_add(&s, (double)a->bias);
+    for (size_t tap = 0; tap < a->taps; tap++)
+        sum_add(&s, (double)a->weights[tap] * at_offset(a->x, a->tap_offset[tap], pixel));
+    return sum_result(s, 1, a->min, a->max);
+}
+
+reference reference_fully_connected_f32(const goss_fully_connected_f32_args *a, size_t row)
+{
+    sum s = {0};
+    sum_add(&s, (double)a->bias[row]);
+    for (size_t c = 0; c < a->columns; c++) sum_add(&s, (double)a->weights[row * a->columns + c] * (double)a->x[c]);
+    return sum_result(s, 1, a->min, a->max);
+}
+
+reference reference_fully_connected_sparse_f32(const goss_fully_connected_sparse_f32_args *a, size_t row)
+{
+    size_t first = 0;
+    for (size_t i = 0; i < row; i++) first += a->weight_count[i];
+
+    sum s = {0};
+    sum_add(&s, (double)a->bias[row]);
+    for (size_t i = first; i < first + a->weight_count[row]; i++)
+        sum_add(&s, (double)a->weights[i] * at_offset(a->x, a->x_offset[i], 0));
+    return sum_result(s, 1, a->min, a->max);
+}
+
+reference reference_global_average_pool_f32(const goss_global_average_pool_f32_args *a, size_t channel)
+{
+    sum s = {0};
+    for (size_t pixel = 0; pixel < a->pixels; pixel++) sum_add(&s, (double)a->x[channel * a->x_stride + pixel]);
+    return sum_result(s, (double)a->pixels, -INFINITY, INFINITY);
+}
+
+reference reference_add_f32(float a, float b, float min, float max)
+{
+    sum s = {0};
+    sum_add(&s, (double)a);
+    sum_add(&s, (double)b);
+    return sum_result(s, 1, min, max);
+}
+
+/* The distance from the largest x is rounded before e^x, which turns half an ulp of it into that much relative
+ * error; e^x itself is off by 2 ulp, sum and division by half an ulp a term. Results near the smallest normal
+ * f32 need not be right. */
+reference reference_softmax_f32(const float *x, size_t count, size_t index)
+{
+    double largest = -INFINITY, total = 0;
+    for (size_t i = 0; i < count; i++) largest = fmax(largest, (double)x[i]);
+    for (size_t i = 0; i < count; i++) total += exp((double)x[i] - largest);
+
+    const double distance = largest - (double)x[index], value = exp(-distance) / total;
+    const double half_ulps = fmin(distance, 100) + (double)count + 8;
+    return (reference){.value = value, .bound = half_ulps * (FLT_EPSILON / 2.0) * value + 2.0 * FLT_MIN};
+}

@@ -1,0 +1,21 @@
+/* What the kernels compute, as plain loops in double precision: one result at a time, no tiles, no vectors. The
+ * arguments are the kernels' own (kernels.h). */
+#ifndef GOSS_TEST_REFERENCE_H
+#define GOSS_TEST_REFERENCE_H
+
+#include "kernels.h"
+
+typedef struct reference {
+    double value;
+    double bound; /* how far rounding to f32, in any order of summation, may lead from value */
+} reference;
+
+reference reference_pointwise_f32(const goss_pointwise_f32_args *a, size_t block_rows, size_t row, size_t pixel);
+reference reference_depthwise_f32(const goss_depthwise_f32_args *a, size_t pixel);
+reference reference_fully_connected_f32(const goss_fully_connected_f32_args *a, size_t row);
+reference reference_fully_connected_sparse_f32(const goss_fully_connected_sparse_f32_args *a, size_t row);
+reference reference_global_average_pool_f32(const goss_global_average_pool_f32_args *a, size_t channel);
+reference reference_add_f32(float a, float b, float min, float max);
+reference reference_softmax_f32(const float *x, size_t count, size_t index);
+
+#endif
