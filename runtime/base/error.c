@@ -4,15 +4,27 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Drops a UTF-8 character that the end of the buffer cut in two. */
-static void cut_at_character(char *text)
+/* Bytes of the UTF-8 character that text begins with; 0 when it is none, because a "%.60s" or the end of the buffer
+ * cut it, or because a name was no UTF-8 at all. */
+static size_t character_bytes(const char *text)
 {
-    size_t end = strlen(text), start = end;
-    while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80) start--;
-    if (start == 0) return;
-    const unsigned char lead = (unsigned char)text[start - 1];
-    const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (end - (start - 1) < length) text[start - 1] = 0;
+    const unsigned char lead = (unsigned char)*text;
+    const size_t bytes = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    for (size_t i = 1; i < bytes; i++)
+        if (((unsigned char)text[i] & 0xC0) != 0x80) return 0;
+    return bytes;
+}
+
+static void keep_whole_characters(char *text)
+{
+    char *kept = text;
+    while (*text) {
+        const size_t bytes = character_bytes(text);
+        memmove(kept, text, bytes);
+        kept += bytes;
+        text += bytes ? bytes : 1;
+    }
+    *kept = 0;
 }
 
 goss_status goss_fail(goss_error *error, goss_status status, const char *format, ...)
@@ -21,8 +33,8 @@ goss_status goss_fail(goss_error *error, goss_status status, const char *format,
         va_list arguments;
         va_start(arguments, format);
         error->status = (int32_t)status;
-        if (vsnprintf(error->message, sizeof error->message, format, arguments) >= (int)sizeof error->message)
-            cut_at_character(error->message);
+        vsnprintf(error->message, sizeof error->message, format, arguments);
+        keep_whole_characters(error->message);
         va_end(arguments);
     }
     return status;
