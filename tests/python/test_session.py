@@ -14,7 +14,7 @@ import pytest
 import tiny_models
 
 import gossamer
-from gossamer import InferenceSession, SessionOptions
+from gossamer import InferenceSession, SessionOptions, _native
 
 A = np.array([[1, -2, 3], [4, -5, 6]], np.float32)
 B = np.array([[10, 1, -30], [0.5, 5, -7]], np.float32)
@@ -337,18 +337,55 @@ def test_closing_while_others_run_ends_them_with_an_error(sums: InferenceSession
     in_threads(3, work)
 
 
+@pytest.fixture
+def ownership(binding: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the engine's functions that take or release something, as they are called."""
+    calls: list[str] = []
+    engine = _native.engine(binding)
+    original = engine.binding.call
+
+    def spy(function: str, *arguments: object) -> object:
+        if function.endswith(("alloc", "free", "load", "create", "destroy")):
+            calls.append(function.removeprefix("goss_"))
+        return original(function, *arguments)
+
+    monkeypatch.setattr(engine.binding, "call", spy)
+    return calls
+
+
+def test_everything_is_released_in_reverse_with_the_last_reference(
+    binding: str, ownership: list[str]
+) -> None:
+    session = InferenceSession(tiny_models.sums(), _binding=binding)
+    assert ownership == ["alloc", "model_load", "session_create", *["alloc"] * 4]
+    ownership.clear()
+    del session
+    gc.collect()
+    assert ownership == [*["free"] * 4, "session_destroy", "model_destroy", "free"]
+
+
+def test_a_session_that_fails_releases_what_it_took(binding: str, ownership: list[str]) -> None:
+    with pytest.raises(gossamer.ModelError):
+        InferenceSession(b"no model", _binding=binding)
+    assert ownership == ["alloc", "model_load", "free"]
+    ownership.clear()
+    with pytest.raises(gossamer.InputError):
+        InferenceSession(tiny_models.sums(), SessionOptions(isa="mmx"), _binding=binding)
+    assert ownership == ["alloc", "model_load", "session_create", "model_destroy", "free"]
+
+
 def test_a_thousand_sessions_leave_no_memory_behind(binding: str) -> None:
     resource = pytest.importorskip("resource")
     content = tiny_models.colours((128, 128))  # 200 KB of input, 400 KB with its planes
+    photo = np.ones((1, 3, 128, 128), np.float32)
 
-    def open_and_drop(count: int) -> None:
+    def use_and_drop(count: int) -> None:
         for _ in range(count):
-            InferenceSession(content, _binding=binding)
+            InferenceSession(content, _binding=binding).run(None, {"image": photo})
 
-    open_and_drop(50)
-    gc.collect()
+    use_and_drop(20)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    open_and_drop(1000)
+    use_and_drop(1000)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 20_000, "KB; a thousand sessions that leak would take 400 MB"
 
