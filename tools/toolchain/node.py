@@ -22,7 +22,7 @@ def install() -> None:
         reason = failure.reason("npm error", "npm err!")
         registry = answer("npm", "config", "get", "registry").strip()
         raise Failure(
-            f"node: npm could not install the packages of tests/pyodide/package.json from {registry}: "
+            f"node: npm could not install what tests/pyodide/package.json names from {registry}: "
             f"{reason}; check the network and npm's settings, then run the command again."
         ) from None
     stamp.write()
