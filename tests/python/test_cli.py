@@ -19,7 +19,7 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> dict[str, str]:
+def pictures(tmp_path: Path) -> dict[str, str]:
     """A photo of each colour, and files that are none."""
     for name, colour in COLOURS.items():
         Image.new("RGB", (8, 8), colour).save(tmp_path / f"{name}.png")
@@ -101,29 +101,29 @@ def test_an_unknown_model_is_reported_with_what_there_is(gossamer, command: list
     assert message.startswith("no.goss: no such file, and no embedded model of that name")
 
 
-def test_a_file_that_is_no_model_is_reported(gossamer, photos: dict[str, str]) -> None:
-    message = complaint(gossamer("inspect", photos["red"]))
-    assert message.startswith(f"{photos['red']}: not a .goss file")
-    assert "a folder" in complaint(gossamer("inspect", photos["folder"]))
+def test_a_file_that_is_no_model_is_reported(gossamer, pictures: dict[str, str]) -> None:
+    message = complaint(gossamer("inspect", pictures["red"]))
+    assert message.startswith(f"{pictures['red']}: not a .goss file")
+    assert "a folder" in complaint(gossamer("inspect", pictures["folder"]))
 
 
 # ---- run ----------------------------------------------------------------------------------------
 
 
-def test_run_prints_a_table_a_photo(gossamer, colours_file: Path, photos: dict[str, str]) -> None:
-    code, stdout, _ = gossamer("run", colours_file, photos["red"], photos["blue"], "--top", 2)
+def test_run_prints_a_table_a_photo(gossamer, colours_file: Path, pictures: dict[str, str]) -> None:
+    code, stdout, _ = gossamer("run", colours_file, pictures["red"], pictures["blue"], "--top", 2)
     lines = stdout.splitlines()
     assert code == 0
-    assert [line.split()[-1] for line in lines[:2]] == [photos["red"], "red"]
-    assert [line.split()[-1] for line in lines[3:5]] == [photos["blue"], "blue"]
+    assert [line.split()[-1] for line in lines[:2]] == [pictures["red"], "red"]
+    assert [line.split()[-1] for line in lines[3:5]] == [pictures["blue"], "blue"]
     assert len(lines) == 6
     assert "100.00%" in lines[1]
 
 
-def test_run_prints_json(gossamer, colours_file: Path, photos: dict[str, str]) -> None:
-    _, stdout, _ = gossamer("run", colours_file, photos["green"], "--json")
+def test_run_prints_json(gossamer, colours_file: Path, pictures: dict[str, str]) -> None:
+    _, stdout, _ = gossamer("run", colours_file, pictures["green"], "--json")
     (result,) = json.loads(stdout)
-    assert result["image"] == photos["green"]
+    assert result["image"] == pictures["green"]
     assert [guess["label"] for guess in result["top"]] == ["green", "red", "blue"]
     assert result["top"][0]["probability"] == pytest.approx(1)
 
@@ -138,10 +138,10 @@ def test_run_prints_json(gossamer, colours_file: Path, photos: dict[str, str]) -
     ],
 )
 def test_run_goes_on_after_a_bad_photo_and_says_which(
-    gossamer, colours_file: Path, photos: dict[str, str], bad: str, message: str
+    gossamer, colours_file: Path, pictures: dict[str, str], bad: str, message: str
 ) -> None:
-    result = gossamer("run", colours_file, photos[bad], photos["blue"])
-    assert complaint(result).startswith(f"{photos[bad]}: {message}")
+    result = gossamer("run", colours_file, pictures[bad], pictures["blue"])
+    assert complaint(result).startswith(f"{pictures[bad]}: {message}")
     assert "blue" in result[1]
 
 
@@ -150,10 +150,10 @@ def test_run_reports_a_missing_photo(gossamer, colours_file: Path) -> None:
 
 
 def test_run_reports_a_model_that_takes_no_photos(
-    gossamer, tmp_path: Path, photos: dict[str, str]
+    gossamer, tmp_path: Path, pictures: dict[str, str]
 ) -> None:
     (tmp_path / "sums.goss").write_bytes(tiny_models.sums())
-    message = complaint(gossamer("run", tmp_path / "sums.goss", photos["red"]))
+    message = complaint(gossamer("run", tmp_path / "sums.goss", pictures["red"]))
     assert message.startswith("no model for photos: it takes 'a'")
 
 
@@ -208,7 +208,7 @@ def onnx_file(tmp_path: Path) -> Path:
 
 
 def test_a_converted_model_classifies(
-    gossamer, tmp_path: Path, onnx_file: Path, photos: dict[str, str]
+    gossamer, tmp_path: Path, onnx_file: Path, pictures: dict[str, str]
 ) -> None:
     labels, target = tmp_path / "labels.txt", tmp_path / "converted.goss"
     labels.write_text("red\ngreen\nblue\n")
@@ -217,7 +217,7 @@ def test_a_converted_model_classifies(
         *("--metadata", "image_scale=0.1 0.1 0.1"),
     )
     assert (code, stdout) == (0, f"{target}: {target.stat().st_size:,} bytes\n")
-    _, stdout, _ = gossamer("run", target, photos["blue"], "--json")
+    _, stdout, _ = gossamer("run", target, pictures["blue"], "--json")
     assert json.loads(stdout)[0]["top"][0]["label"] == "blue"
 
 

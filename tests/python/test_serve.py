@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gossamer
-from gossamer.serve import Server
+from gossamer.serve import PAGE, Server, find_root
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,27 @@ def test_types_are_what_browsers_insist_on(server: Server, name: str, expected: 
 def test_missing_hidden_and_outside_files_are_not_found(server: Server, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
         fetch(server, path)
+
+
+def page_in(folder: Path) -> Path:
+    """A folder with a demo page and engines."""
+    (folder / PAGE).mkdir(parents=True)
+    (folder / PAGE / "index.html").touch()
+    (folder / "web" / "dist").mkdir()
+    for engine in ("gossamer-simd.wasm", "gossamer-relaxed.wasm"):
+        (folder / "web" / "dist" / engine).touch()
+    return folder
+
+
+def test_a_checkout_serves_itself_and_an_installation_what_came_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout, bundle = page_in(tmp_path / "checkout"), page_in(tmp_path / "bundle")
+    monkeypatch.setattr("gossamer.serve.BUNDLE", bundle)
+    monkeypatch.chdir(checkout)
+    assert find_root() == checkout
+    monkeypatch.chdir(tmp_path)
+    assert find_root() == bundle
 
 
 def test_models_come_from_the_package_where_the_root_has_none(

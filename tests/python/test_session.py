@@ -7,6 +7,7 @@ import mmap
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -324,6 +325,27 @@ def test_threads_with_sessions_of_their_own_run_side_by_side(binding: str) -> No
                 np.testing.assert_array_equal(session.run(None, {"image": image})[0], expected)
 
     in_threads(4, work)
+
+
+def test_other_threads_go_on_while_the_engine_computes(binding: str) -> None:
+    session = InferenceSession(tiny_models.heavy(), _binding=binding)
+    image = np.ones((1, 64, 128, 128), np.float32)
+    session.run(None, {"image": image})
+    times: list[float] = []
+
+    def compute() -> None:
+        times.append(time.perf_counter())
+        session._native.run()
+        times.append(time.perf_counter())
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    ticks = []
+    while thread.is_alive():
+        ticks.append(time.perf_counter())
+    start, end = times
+    quarter = (end - start) / 4
+    assert any(start + quarter < tick < end - quarter for tick in ticks)
 
 
 def test_closing_while_others_run_ends_them_with_an_error(sums: InferenceSession) -> None:

@@ -124,3 +124,15 @@ def every_operator() -> bytes:
         node("probabilities", Op.SOFTMAX, "scores"),
     ]
     return write_model(Model(tensors, nodes, {"title": "Every operator", "license": "Apache-2.0"}))
+
+
+def heavy() -> bytes:
+    """About half a billion multiply-adds: image [1, 64, 128, 128] -> [1, 64, 128, 128]."""
+    tensors = [
+        Tensor("image", Role.INPUT, (1, 64, 128, 128)),
+        weights("weight", np.full((64, 64, 3, 3), 0.01), block_rows=4),
+        weights("bias", np.zeros(64)),
+        Tensor("planes", Role.OUTPUT),
+    ]
+    attributes = (1, 1, 1, 1, 1, 1, 1, 1, 1, *NO_CLAMP)
+    return write_model(Model(tensors, [Node("conv", Op.CONV, (0, 1, 2), 3, attributes)]))
