@@ -128,11 +128,11 @@ typedef struct goss_tensor_info {
 } goss_tensor_info;
 
 typedef struct goss_layer_info {
-    uint64_t macs;       /* multiply-adds of one run, zeros left out */
-    uint64_t dense_macs; /* with every weight present */
-    uint64_t weights;    /* elements, zeros included */
-    uint64_t nonzeros;   /* elements stored */
-    uint64_t weight_bytes;
+    uint64_t macs;         /* multiply-adds of one run, zeros left out */
+    uint64_t dense_macs;   /* with every weight present */
+    uint64_t weights;      /* elements of the weight matrix, zeros included; biases are not counted */
+    uint64_t nonzeros;     /* of these, elements stored */
+    uint64_t weight_bytes; /* in the file, biases included, plus what planning expanded */
     const char *name;
     const char *op;     /* "conv", "fully_connected", "add", ... */
     const char *kernel; /* e.g. "pointwise_f32_4x1" */

@@ -182,9 +182,10 @@ goss_status goss_session_layer(const goss_session *session, uint32_t index, goss
     for (uint32_t i = 0; i < layer->op->inputs; i++) {
         const goss_weights *weights = layer->weights[i];
         if (!weights) continue;
+        info->weight_bytes += weights->bytes;
+        if (layer->weight_ranks[i] == 1) continue; /* a bias: nothing in it can be sparse */
         info->weights += weights->rows * weights->columns;
         info->nonzeros += weights->elements;
-        info->weight_bytes += weights->bytes;
     }
     return GOSS_OK;
 }
