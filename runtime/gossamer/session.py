@@ -117,9 +117,9 @@ class LayerInfo:
     macs, dense_macs
         Multiply-adds of one run: zeros left out; with every weight present.
     weights, nonzeros
-        Elements, zeros included; elements stored.
+        Elements of the weight matrix, zeros included; those that are stored. Biases not counted.
     weight_bytes
-        Weights and indices in the file, plus what planning expanded.
+        Weights, biases and indices in the file, plus what planning expanded.
     """
 
     name: str
