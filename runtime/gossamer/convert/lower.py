@@ -48,13 +48,19 @@ def _use_of_input(node: ir.Node, position: int) -> Use:
 
 
 class _Lowering:
-    """Numbers tensors in the order in which nodes need them; shared weights are stored once."""
+    """Numbers tensors: inputs and outputs in the model's order, then the others as nodes need them.
+
+    Weights that several nodes share are stored once.
+    """
 
     def __init__(self, graph: ir.Graph) -> None:
         self.source = graph.source
-        self.output_names = {value: name for name, value in graph.outputs.items()}
-        self.tensors = [goss_file.Tensor(v.name, Role.INPUT, v.shape) for v in graph.inputs]
-        self.numbers: dict[object, int] = {v: i for i, v in enumerate(graph.inputs)}
+        self.tensors: list[goss_file.Tensor] = []
+        self.numbers: dict[object, int] = {}
+        for value in graph.inputs:
+            self.add(value, goss_file.Tensor(value.name, Role.INPUT, value.shape))
+        for name, value in graph.outputs.items():
+            self.add(value, goss_file.Tensor(name, Role.OUTPUT))
         self.nodes = [self.lower_node(node) for node in graph.nodes]
 
     def add(self, key: object, tensor: goss_file.Tensor) -> int:
@@ -67,10 +73,10 @@ class _Lowering:
             self.numbers[value] if value.data is None else self.weights_number(node, position)
             for position, value in enumerate(node.inputs)
         )
-        name = self.output_names.get(node.output)
-        role = Role.INTERMEDIATE if name is None else Role.OUTPUT
-        output = self.add(node.output, goss_file.Tensor(name or node.output.name, role))
+        if node.output not in self.numbers:
+            self.add(node.output, goss_file.Tensor(node.output.name, Role.INTERMEDIATE))
         op, words = _OPERATORS[node.op]
+        output = self.numbers[node.output]
         return goss_file.Node(node.name, op, inputs, output, words(node.attributes))
 
     def weights_number(self, node: ir.Node, position: int) -> int:

@@ -326,8 +326,7 @@ class _Importer:
                 return False
         if operator not in SIZE_INPUT:
             return True
-        shape = node.constant(SIZE_INPUT[operator]).ravel().tolist()
-        return math.prod(shape) <= MAX_FOLDED_ELEMENTS
+        return math.prod(node.sizes(SIZE_INPUT[operator])) <= MAX_FOLDED_ELEMENTS
 
     def fold(self, node: NodeReader) -> list[Value]:
         """Compute a node of constants."""

@@ -139,6 +139,13 @@ class NodeReader:
             self.fail(f"'{value.name}' of shape [{count}] expected, found {found}")
         return value.data.astype(np.float64)
 
+    def sizes(self, position: int) -> tuple[int, ...]:
+        """Take the whole numbers of a constant input."""
+        data = self.constant(position)
+        if data.dtype.kind not in "iu":
+            self.fail(f"input {position}: whole numbers expected, found {data.dtype}")
+        return tuple(data.ravel().tolist())
+
     def scalar(self, position: int, default: float) -> float:
         """Take the one number of an optional constant input."""
         if not self.has(position):
@@ -150,10 +157,7 @@ class NodeReader:
 
     def axes(self, rank: int, position: int = 1) -> tuple[int, ...] | None:
         """Take axes, not negative, from an input or an attribute; None when there are none."""
-        if self.has(position):
-            axes = tuple(self.constant(position).ravel().tolist())
-        else:
-            axes = self.integers("axes", None)
+        axes = self.sizes(position) if self.has(position) else self.integers("axes", None)
         return None if axes is None else tuple(self.axis(axis, rank) for axis in axes)
 
     def axis(self, axis: int, rank: int) -> int:

@@ -240,7 +240,7 @@ def _reshape_to(node: NodeReader, x: Value, shape: Sequence[int]) -> Value:
 
 
 def _reshape(node: NodeReader) -> Value:
-    x, shape = node.computed(0), node.constant(1).ravel().tolist()
+    x, shape = node.computed(0), list(node.sizes(1))
     if not node.integer("allowzero", 0):
         if any(size == 0 and axis >= len(x.shape) for axis, size in enumerate(shape)):
             node.fail(f"shape {shape} copies a dimension that {list(x.shape)} lacks")
@@ -269,7 +269,7 @@ def _squeeze(node: NodeReader) -> Value:
 
 def _unsqueeze(node: NodeReader) -> Value:
     x = node.computed(0)
-    axes = node.axes(len(x.shape) + (len(node.constant(1).ravel()) if node.has(1) else 1))
+    axes = node.axes(len(x.shape) + (len(node.sizes(1)) if node.has(1) else 1))
     if axes is None:
         node.fail("axes expected, found none")
     shape = list(x.shape)
@@ -280,7 +280,7 @@ def _unsqueeze(node: NodeReader) -> Value:
 
 def _pad(node: NodeReader) -> Value:
     x, mode = node.computed(0, 4), node.text("mode", "constant")
-    pads = node.integers("pads") if node.opset < 11 else tuple(node.constant(1).ravel().tolist())
+    pads = node.integers("pads") if node.opset < 11 else node.sizes(1)
     fill = node.number("value", 0.0) if node.opset < 11 else node.scalar(2, 0.0)
     if node.has(3):
         raise Unsupported("padding of chosen axes; all four expected")
