@@ -8,12 +8,12 @@ PYTHON := $(RUN) .venv/bin/python
 MODULES := web/dist/gossamer-simd.wasm web/dist/gossamer-relaxed.wasm
 WHEEL_SOURCES := $(shell find CMakeLists.txt pyproject.toml LICENSE README.md runtime arm wasm web tools/build_wheel.py \
                      -type f -not -path '*/__pycache__/*' -not -path 'web/dist/*')
-SETUPS := setup-venv setup-emscripten setup-aarch64 setup-chromium setup-node
-BUILDS := build-native build-asan build-aarch64 build-wasm-simd build-wasm-relaxed
+SETUPS := setup-venv setup-emscripten setup-aarch64 setup-chromium setup-node setup-fuzzer
+BUILDS := build-native build-asan build-aarch64 build-wasm-simd build-wasm-relaxed build-fuzz
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test wheels wasm clean $(SETUPS) $(BUILDS)
+.PHONY: help demo test wheels wasm fuzz clean $(SETUPS) $(BUILDS)
 
 help:
 	@echo 'make demo          serve the demo page until Ctrl-C'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test          run every test'
 	@echo 'make wheels        build the wheels of all targets into dist/'
 	@echo 'make wasm          build the WebAssembly modules into web/dist/'
+	@echo 'make fuzz          feed broken model files to the loader for SECONDS=60'
 	@echo 'make clean         remove what was built; .venv and toolchains stay'
 
 ifeq ($(CHECK),1)
@@ -38,6 +39,13 @@ wheels: dist/wheels.json
 
 wasm: $(MODULES)
 
+# Ends with an error, and the file that caused it in build/fuzz, when a model file crashes the engine.
+SECONDS := 60
+fuzz: setup-venv build-fuzz
+	@$(PYTHON) tools/fuzz/seeds.py build/fuzz/corpus
+	build/fuzz/model_fuzzer -max_total_time=$(SECONDS) -rss_limit_mb=6144 -artifact_prefix=build/fuzz/ \
+	    -print_final_stats=1 build/fuzz/corpus
+
 clean:
 	rm -rf build dist web/dist
 
@@ -53,6 +61,7 @@ build/%/build.ninja: CMakePresets.json | setup-venv
 	@touch $@
 build/wasm-simd/build.ninja build/wasm-relaxed/build.ninja: | setup-emscripten
 build/aarch64/build.ninja: | setup-aarch64
+build/fuzz/build.ninja: | setup-fuzzer
 
 # Ninja knows when a module is out of date; its time says whether it changed.
 web/dist/gossamer-%.wasm: build-wasm-%

@@ -14,6 +14,7 @@ import argparse
 import aarch64
 import browser
 import emscripten
+import fuzzer
 import node
 import python_environment
 from task import Failure, alone
@@ -24,6 +25,7 @@ STEPS = {
     "aarch64": aarch64.install,
     "chromium": browser.install,
     "node": node.install,
+    "fuzzer": fuzzer.install,
 }
 PROGRAMS = {
     "emcc": emscripten.locate,
