@@ -1,10 +1,9 @@
 /* What every kernel test uses: cases, guarded buffers, random numbers, comparisons.
  *
  *   case_begin(t, "add_f32", "count %zu", count);
- *   float *x = input_random(t, count);
- *   float *y = output_new(t, count * sizeof *y);
+ *   float *a = input_random(t, count), *b = input_random(t, count), *y = output_new(t, count * sizeof *y);
  *   RUN_KERNEL(t, add_f32, &(goss_add_f32_args){...});
- *   for (size_t i = 0; i < count; i++) expect_close(t, i, y[i], reference_add_f32(&args, i));
+ *   for (size_t i = 0; i < count; i++) expect_close(t, i, y[i], reference_add_f32(a[i], b[i], min, max));
  *   case_end(t);
  *
  * A buffer lies between guards and, natively, against a protected page. Guards and everything that is not yet

@@ -90,16 +90,20 @@ reference reference_add_f32(float a, float b, float min, float max)
     return sum_result(s, 1, min, max);
 }
 
+softmax_row reference_softmax_row(const float *x, size_t count)
+{
+    softmax_row row = {.largest = -INFINITY, .sum = 0, .count = count};
+    for (size_t i = 0; i < count; i++) row.largest = fmax(row.largest, (double)x[i]);
+    for (size_t i = 0; i < count; i++) row.sum += exp((double)x[i] - row.largest);
+    return row;
+}
+
 /* The distance from the largest x is rounded before e^x, which turns half an ulp of it into that much relative
  * error; e^x itself is off by 2 ulp, sum and division by half an ulp a term. Results near the smallest normal
  * f32 need not be right. */
-reference reference_softmax_f32(const float *x, size_t count, size_t index)
+reference reference_softmax_f32(softmax_row row, float x)
 {
-    double largest = -INFINITY, total = 0;
-    for (size_t i = 0; i < count; i++) largest = fmax(largest, (double)x[i]);
-    for (size_t i = 0; i < count; i++) total += exp((double)x[i] - largest);
-
-    const double distance = largest - (double)x[index], value = exp(-distance) / total;
-    const double half_ulps = fmin(distance, 100) + (double)count + 8;
+    const double distance = row.largest - (double)x, value = exp(-distance) / row.sum;
+    const double half_ulps = fmin(distance, 100) + (double)row.count + 8;
     return (reference){.value = value, .bound = half_ulps * (FLT_EPSILON / 2.0) * value + 2.0 * FLT_MIN};
 }

@@ -16,6 +16,14 @@ reference reference_fully_connected_f32(const goss_fully_connected_f32_args *a, 
 reference reference_fully_connected_sparse_f32(const goss_fully_connected_sparse_f32_args *a, size_t row);
 reference reference_global_average_pool_f32(const goss_global_average_pool_f32_args *a, size_t channel);
 reference reference_add_f32(float a, float b, float min, float max);
-reference reference_softmax_f32(const float *x, size_t count, size_t index);
+
+/* What all results of a softmax share. */
+typedef struct softmax_row {
+    double largest, sum; /* of x; of e^(x - largest) */
+    size_t count;
+} softmax_row;
+
+softmax_row reference_softmax_row(const float *x, size_t count);
+reference reference_softmax_f32(softmax_row row, float x);
 
 #endif
