@@ -7,6 +7,7 @@ import io
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -128,8 +129,9 @@ def _pictures(data: Path) -> Iterator[list[_Picture]]:
                     for member in tar.getmembers()
                     if member.isfile() and _is_picture(member.name)
                 ]
-        except tarfile.TarError as error:
-            raise InputError(f"{data}: no folder and no readable tar file: {error}") from None
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            reason = str(error).partition(":")[0]
+            raise InputError(f"{data}: no folder and no readable tar file: {reason}") from None
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:

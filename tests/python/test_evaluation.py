@@ -137,11 +137,20 @@ def test_a_file_that_is_no_tar_is_reported(
         evaluate(colours, tmp_path / "data.tar")
 
 
-def test_a_truncated_tar_is_reported(tmp_path: Path, colours: InferenceSession) -> None:
-    whole = write(tmp_path / "whole.tar", FOLDERS).read_bytes()
-    (tmp_path / "data.tar").write_bytes(whole[:560])
-    with pytest.raises(gossamer.InputError, match=r"data\.tar: no folder and no readable tar"):
-        evaluate(colours, tmp_path / "data.tar")
+@pytest.mark.parametrize("name", ["data.tar", "data.tar.gz"])
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+def test_a_damaged_tar_is_reported(
+    tmp_path: Path, colours: InferenceSession, name: str, damage: str
+) -> None:
+    data = write(tmp_path / name, FOLDERS)
+    content = bytearray(data.read_bytes())
+    if damage == "truncated":
+        del content[len(content) // 20 :]
+    else:
+        content[50:60] = b"\xaa" * 10
+    data.write_bytes(content)
+    with pytest.raises(gossamer.InputError, match=rf"{name}: no folder and no readable tar.*\Z"):
+        evaluate(colours, data)
 
 
 def test_data_without_pictures_is_reported(tmp_path: Path, colours: InferenceSession) -> None:
