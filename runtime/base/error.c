@@ -4,22 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character that text begins with; 0 when it is none, because a "%.60s" or the end of the buffer
- * cut it, or because a name was no UTF-8 at all. */
-static size_t character_bytes(const char *text)
-{
-    const unsigned char lead = (unsigned char)*text;
-    const size_t bytes = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-    for (size_t i = 1; i < bytes; i++)
-        if (((unsigned char)text[i] & 0xC0) != 0x80) return 0;
-    return bytes;
-}
+#include "utf8.h"
 
+/* Drops what is no character: a "%.60s" or the end of the buffer cut it in two, or a name was no UTF-8 at all. */
 static void keep_whole_characters(char *text)
 {
     char *kept = text;
     while (*text) {
-        const size_t bytes = character_bytes(text);
+        const size_t bytes = goss_utf8_character(text);
         memmove(kept, text, bytes);
         kept += bytes;
         text += bytes ? bytes : 1;

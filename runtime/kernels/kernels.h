@@ -3,7 +3,7 @@
  * A kernel is a pure function of its arguments: it allocates nothing, keeps nothing, cannot fail.
  *
  * Memory. Images are channel planes [C][stride]: H * W pixels in rows without gaps, padded to `stride`, a
- * multiple of the vector. Flat tensors are [N][C] without gaps. Every buffer of the engine is 64-byte aligned and
+ * multiple of the vector. Flat tensors are [N][C] without gaps. Tensors, scratch and weights are 64-byte aligned and
  * followed by at least 64 readable bytes. Padding holds garbage: kernels may compute on it and write it, and
  * no result may depend on it. */
 #ifndef GOSS_KERNELS_H

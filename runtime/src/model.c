@@ -7,6 +7,7 @@
 #include "crc32.h"
 #include "error.h"
 #include "memory.h"
+#include "utf8.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are used in place, and are little-endian");
 
@@ -155,6 +156,10 @@ static goss_status read_sections(reader *r)
     const section *strings = &r->sections[STRINGS];
     if (strings->bytes == 0 || strings->data[0] != 0 || strings->data[strings->bytes - 1] != 0)
         return CORRUPT(r, "section strings: must begin and end with a zero byte");
+    for (size_t i = 0, bytes; i < strings->bytes; i += bytes) {
+        bytes = goss_utf8_character((const char *)strings->data + i);
+        if (bytes == 0) return CORRUPT(r, "section strings: byte %zu begins no UTF-8 character", i);
+    }
     return GOSS_OK;
 }
 

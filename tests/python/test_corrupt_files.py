@@ -283,6 +283,17 @@ def test_strings_must_end(file: GossFile) -> None:
     refuse(file.put(offset + size - 1, ord("!"), 1).repair(), ModelError, "section strings")
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [b"\x80", b"\xc1\x81", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xf0\x8f\xbf\xbf", b"\xf4\x90\x80\x80"],
+    ids=["lone continuation", "overlong 2", "overlong 3", "surrogate", "overlong 4", "too large"],
+)
+def test_strings_must_be_utf8(file: GossFile, broken: bytes) -> None:
+    offset, _ = file.section("strings")
+    file.bytes[offset + 1 : offset + 1 + len(broken)] = broken
+    refuse(file.repair(), ModelError, "section strings: byte 1 begins no UTF-8 character")
+
+
 @pytest.mark.parametrize("section", ["tensors", "nodes", "attributes", "metadata"])
 def test_a_section_of_broken_records_is_refused(file: GossFile, section: str) -> None:
     entry = file.entry(section)
