@@ -586,7 +586,14 @@ def test_huge_constants_are_not_computed():
     g = GraphBuilder(x=[1, 4])
     huge = g.node("ConstantOfShape", g.integers(2**40), name="huge")
     model = g.model(g.node("Add", "x", huge))
-    assert_refused(model, gossamer.UnsupportedError, "ConstantOfShape ×1, first 'huge'")
+    texts = ("ConstantOfShape ×1, first 'huge'", "at most 2^24 elements")
+    assert_refused(model, gossamer.UnsupportedError, *texts)
+
+
+def test_operators_of_a_later_opset_are_refused():
+    g = GraphBuilder(11, x=[1, 4])
+    model = g.model(g.node("Add", "x", g.node("CastLike", g.constant(1), "x")))
+    assert_refused(model, gossamer.UnsupportedError, "CastLike ×1")
 
 
 def test_a_constant_output_is_refused():
@@ -760,7 +767,8 @@ def test_a_name_that_stands_twice_is_refused():
 @pytest.mark.parametrize(
     ("inputs", "op", "constants", "attributes", "reason"),
     [
-        (IMAGE, "Conv", [], {}, "input 1 expected, found 1 inputs"),
+        (IMAGE, "Conv", [], {}, "2 to 3 inputs expected, found 1"),
+        (ROW, "Relu", [1], {}, "1 to 1 inputs expected, found 2"),
         (IMAGE, "Conv", [np.ones((4, 3, 1, 1))], {}, "does not fit the 4 channels"),
         (IMAGE, "Conv", [np.ones((4, 4, 9, 9))], {}, "does not fit into [6, 6]"),
         (IMAGE, "Conv", [np.ones((4, 4, 3, 3))], {"kernel_shape": [5, 5]}, "'kernel_shape'"),
@@ -787,6 +795,18 @@ def test_impossible_shapes_are_named(shape):
     g = GraphBuilder(x=[2, 4])
     model = g.model(g.node("Reshape", "x", g.integers(*shape), name="view"))
     assert_refused(model, gossamer.ModelError, "'view' (Reshape)")
+
+
+def test_an_input_that_is_left_out_is_named():
+    g = GraphBuilder(x=[1, 4])
+    model = g.model(g.node("Add", "x", "", name="add"))
+    assert_refused(model, gossamer.ModelError, "'add' (Add): input 1 expected, found none")
+
+
+def test_shapes_of_fractions_are_refused():
+    g = GraphBuilder(x=[1, 4])
+    model = g.model(g.node("Reshape", "x", g.constant([2, 2]), name="view"))
+    assert_refused(model, gossamer.ModelError, "'view' (Reshape)", "whole numbers expected")
 
 
 def test_a_constant_that_cannot_be_computed_is_named():

@@ -264,11 +264,13 @@ class _Importer:
     def results(self, node: NodeReader) -> list[Value]:
         """What a node computes: a constant, a value of the graph, or a value behind a problem."""
         proto = node.proto
-        standard = proto.domain in ("", "ai.onnx")
-        if standard and self.is_foldable(node):
-            return self.fold(node)
-        if not standard or proto.op_type not in OPERATORS:
+        if not self.is_known(proto):
             return self.unsupported(node, "no such operator in the engine")
+        self.check_input_count(node)
+        if self.is_foldable(node):
+            return self.fold(node)
+        if proto.op_type not in OPERATORS:
+            return self.unsupported(node, "constants of at most 2^24 elements expected")
         if any(value is not None and value.shape is None for value in node.inputs):
             return self.unknown(node)
         try:
@@ -279,6 +281,17 @@ class _Importer:
             return self.unsupported(node, str(reason))
         self.nodes += node.emitted
         return [value]
+
+    def is_known(self, proto: NodeProto) -> bool:
+        if proto.domain not in ("", "ai.onnx") or not onnx.defs.has(proto.op_type, self.opset, ""):
+            return False
+        return proto.op_type in OPERATORS or proto.op_type in FOLDABLE
+
+    def check_input_count(self, node: NodeReader) -> None:
+        schema = onnx.defs.get_schema(node.proto.op_type, self.opset)
+        low, high, found = schema.min_input, schema.max_input, len(node.inputs)
+        if not low <= found <= high:
+            node.fail(f"{low} to {high} inputs expected, found {found}")
 
     def unsupported(self, node: NodeReader, reason: str) -> list[Value]:
         """Record a node that cannot run. Import goes on behind it, to find all of them."""

@@ -98,7 +98,7 @@ class NodeReader:
     def value(self, position: int) -> Value:
         """Take any input."""
         if not self.has(position):
-            self.fail(f"input {position} expected, found {len(self.inputs)} inputs")
+            self.fail(f"input {position} expected, found none")
         return self.inputs[position]
 
     def computed(self, position: int, *ranks: int) -> Value:
