@@ -703,6 +703,16 @@ def test_a_model_with_flipped_bytes_never_ends_in_a_foreign_error(tmp_path):
     assert refused > 0
 
 
+@pytest.mark.parametrize("name", [b"stem", b"Relu", b"middle", b"image", b"weights"])
+def test_names_that_are_not_utf_8_are_refused(tmp_path, name):
+    g = GraphBuilder(image=[1, 4])
+    y = g.node("Relu", "image", name="stem", output="middle")
+    model = g.model(g.node("MatMul", y, g.constant(np.eye(4), name="weights")))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString().replace(name, b"\xff" + name[1:]))
+    assert_refused(path, gossamer.ModelError, "model.onnx")
+
+
 def test_src_must_be_a_path_or_a_model():
     assert_refused(b"bytes", gossamer.InputError, "found bytes")
 

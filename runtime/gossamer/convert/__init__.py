@@ -62,15 +62,18 @@ def convert(
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise InputError(f"batch: a whole number of at least 1 expected, found {batch!r}")
     try:
+        import numpy as np
+
         from . import lower, onnx, passes, write
     except ImportError as error:
         raise MissingDependencyError(
             f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
         ) from error
     texts = write.check_metadata(metadata or {})
-    graph = onnx.import_model(src, batch)
-    passes.optimize(graph)
-    data = lower.lower(graph, texts)
+    with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
+        graph = onnx.import_model(src, batch)
+        passes.optimize(graph)
+        data = lower.lower(graph, texts)
     if dst is not None:
         write.write_atomically(data, dst)
     return data

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -120,6 +121,17 @@ class _Importer:
                 f"a graph with nodes and outputs expected, found {len(self.graph.node)} nodes and "
                 f"{len(self.graph.output)} outputs; export the model again"
             )
+
+        for name in self.names():
+            if isinstance(name, bytes):  # protobuf leaves what is not UTF-8 as it is
+                self.fail(f"names in UTF-8 expected, found {name}; export or fetch the model again")
+
+    def names(self) -> Iterator[str | bytes]:
+        graph = self.graph
+        for node in graph.node:
+            yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for named in (*graph.initializer, *graph.input, *graph.output):
+            yield named.name
 
     def read_opset(self) -> int:
         versions = [

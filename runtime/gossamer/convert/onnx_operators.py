@@ -138,9 +138,8 @@ def _batch_normalization(node: NodeReader) -> Value:
     if node.integer("spatial", 1) != 1:
         raise Unsupported("spatial 0; 1 expected")
     scale, bias, mean, variance = (node.channels(position, x.shape[1]) for position in range(1, 5))
-    with np.errstate(all="ignore"):  # what is not finite is reported with the weights it went into
-        scale = scale / np.sqrt(variance + node.number("epsilon", 1e-5))
-        return _scale_shift(node, x, scale, bias - mean * scale)
+    scale = scale / np.sqrt(variance + node.number("epsilon", 1e-5))
+    return _scale_shift(node, x, scale, bias - mean * scale)
 
 
 def _add(node: NodeReader) -> Value:
@@ -174,8 +173,7 @@ def _multiply(node: NodeReader) -> Value:
 
 def _divide(node: NodeReader) -> Value:
     x = node.computed(0)
-    with np.errstate(all="ignore"):
-        scale = 1 / _per_channel(node, 1, x.shape)
+    scale = 1 / _per_channel(node, 1, x.shape)
     return _scale_shift(node, x, scale, np.zeros_like(scale))
 
 

@@ -12,14 +12,14 @@ import numpy as np
 
 from .goss_file import PackedWeights, Storage, align
 
-BLOCK_ROWS = (8, 4, 2, 1)
 DENSE_CONV_BLOCK_ROWS = 4
 
 # Time per stored weight, relative to a dense convolution in blocks of 4. MobileNet-v1's pointwise
 # layers in a browser, one thread, took 26.7 ms dense. With 50, 70 and 90 % zeros: 14.5, 8.1 and
-# 3.2 ms in blocks of 4x1; 13.7, 8.2 and 3.0 ms in 2x1: 1.0 to 1.2 times their share of 26.7. Single
-# weights took 19, 10.9 and 3.8 ms: 1.4 times. 8x1 is taken to be like 4x1.
-SPARSE_CONV_COST = {8: 1.1, 4: 1.1, 2: 1.1, 1: 1.4}
+# 3.2 ms in blocks of 4x1; 13.7, 8.2 and 3.0 ms in 2x1; single weights 19, 10.9 and 3.8 ms. The
+# generic kernels on x86-64 (128 to 1024 channels): 4x1 1.05, 2x1 1.15, 1x1 1.4. 8x1 is not chosen:
+# with 16 vector registers it takes 1.2 times as long as 4x1, which can store whatever 8x1 can.
+SPARSE_CONV_COST = {4: 1.1, 2: 1.15, 1: 1.4}
 # A single weight of a fully connected layer is gathered; dense ones go four to a vector.
 SPARSE_FULLY_CONNECTED_COST = 4.0
 
@@ -97,7 +97,9 @@ def choose_storage(weights: np.ndarray, use: Use) -> Choice:
         return Choice(1, Storage.DENSE, f"dense: {use.value} weights always are")
     if use is Use.FULLY_CONNECTED:
         return _compare(zeros, (1 - zeros) * SPARSE_FULLY_CONNECTED_COST, 1, 1)
-    costs = {rows: _sparse_conv_cost(matrix, rows) for rows in BLOCK_ROWS if rows <= len(matrix)}
+    costs = {
+        rows: _sparse_conv_cost(matrix, rows) for rows in SPARSE_CONV_COST if rows <= len(matrix)
+    }
     cheapest = min(costs, key=costs.__getitem__)
     dense_rows = DENSE_CONV_BLOCK_ROWS if len(matrix) >= DENSE_CONV_BLOCK_ROWS else 1
     return _compare(zeros, costs[cheapest], cheapest, dense_rows)

@@ -92,13 +92,12 @@ def merge_scale_shift(first: Node, second: Node) -> bool:
     if first.op not in ("conv", "fully_connected") or _clamps(first):
         return False
     x, weights, bias = first.inputs
-    with np.errstate(all="ignore"):
-        rows = scale.reshape(-1, *[1] * (weights.data.ndim - 1))
-        first.inputs = [
-            x,
-            _constant(weights.name, weights.data * rows),
-            _constant(bias.name, bias.data * scale + shift),
-        ]
+    rows = scale.reshape(-1, *[1] * (weights.data.ndim - 1))
+    first.inputs = [
+        x,
+        _constant(weights.name, weights.data * rows),
+        _constant(bias.name, bias.data * scale + shift),
+    ]
     return True
 
 
@@ -177,8 +176,7 @@ def conv_attributes(groups: int) -> dict:
 
 
 def _constant(name: str, data: np.ndarray) -> Value:
-    with np.errstate(over="ignore"):  # infinities are reported with the node that uses them
-        data = data.astype(np.float32)
+    data = data.astype(np.float32)
     return Value(name, data.shape, data)
 
 
