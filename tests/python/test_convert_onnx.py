@@ -244,6 +244,15 @@ def test_clip_with_any_bounds_agrees(low, high, opset):
     assert ops(assert_same_answers(g.model(y))) == ["clamp"]
 
 
+def test_flattening_after_a_later_axis_is_a_matrix_too():
+    g = GraphBuilder(x=[1, 3, 4, 5])
+    y = g.node("Flatten", "x", axis=0)
+    assert ops(assert_same_answers(g.model(g.node("Gemm", y, g.weights(60, 4))))) == [
+        "flatten",
+        "fully_connected",
+    ]
+
+
 def test_clip_with_crossed_bounds_gives_the_upper_one():
     g = GraphBuilder(x=[2, 3, 5, 5])
     assert_same_answers(g.model(g.node("Clip", "x", g.constant(2), g.constant(-1))))
@@ -272,6 +281,12 @@ def test_padding_moves_into_the_convolution(opset):
     else:
         y = g.node("Pad", "x", g.integers(*pads), g.constant(0))
     assert ops(assert_same_answers(g.model(g.conv(y, 4, 3, 3)))) == ["conv"]
+
+
+def test_squeeze_without_axes_drops_every_size_of_one():
+    g = GraphBuilder(x=[2, 3, 6, 6])
+    y = g.node("Squeeze", g.node("GlobalAveragePool", "x"))
+    assert ops(assert_same_answers(g.model(y))) == ["global_average_pool"]
 
 
 @pytest.mark.parametrize("opset", [11, 13])
@@ -519,6 +534,8 @@ IMAGE, ROW = {"x": [1, 4, 6, 6]}, {"x": [2, 4]}
         (IMAGE, "Cast", [], {"to": TensorProto.FLOAT16}, "to FLOAT16"),
         (IMAGE, "Conv", [np.ones((4, 4, 1, 1))], {"strides": [99999, 1]}, "strides"),
         ({"x": [2, 3, 4]}, "Add", [np.ones(1)], {}, "rank 3; rank 2 or 4 expected"),
+        (IMAGE, "Conv", [np.ones(4)], {}, "input 1 of rank 1; rank 4 expected"),
+        (IMAGE, "BatchNormalization", [np.ones(4)] * 4, {"spatial": 0}, "spatial 0"),
     ],
 )
 def test_variants_that_the_engine_lacks_are_named(inputs, op, constants, attributes, reason):
@@ -536,6 +553,46 @@ def test_computed_weights_are_refused():
     g = GraphBuilder(x=[1, 4], w=[4, 4])
     model = g.model(g.node("MatMul", "x", "w"))
     assert_refused(model, gossamer.UnsupportedError, "input 1 is computed; a constant expected")
+
+
+@pytest.mark.parametrize(
+    ("pads", "fill", "mode", "reason"),
+    [
+        ([0, 0, 1, 1, 0, 0, 1, 1], 1.5, "constant", "constant 1.5"),
+        ([0, 0, 1, 1, 0, 0, 1, 1], 0, "reflect", "reflect 0"),
+        ([0, 1, 0, 0, 0, 0, 0, 0], 0, "constant", "zeros around the image expected"),
+        ([0, 0, -1, 0, 0, 0, 0, 0], 0, "constant", "zeros around the image expected"),
+    ],
+)
+def test_other_padding_than_zeros_around_the_image_is_refused(pads, fill, mode, reason):
+    g = GraphBuilder(x=[1, 3, 6, 6])
+    padded = g.node("Pad", "x", g.integers(*pads), g.constant(fill), mode=mode)
+    model = g.model(g.node("Relu", padded))
+    assert_refused(model, gossamer.UnsupportedError, "Pad ×1", reason)
+
+
+def test_padding_by_chosen_axes_is_refused():
+    g = GraphBuilder(18, x=[1, 3, 6, 6])
+    padded = g.node("Pad", "x", g.integers(1, 1), g.constant(0), g.integers(2))
+    assert_refused(g.model(g.conv(padded, 4, 3, 3)), gossamer.UnsupportedError, "chosen axes")
+
+
+def test_padding_by_nothing_leaves_no_node():
+    g = GraphBuilder(x=[1, 3, 6, 6])
+    y = g.node("Relu", g.node("Pad", "x", g.integers(*[0] * 8)))
+    assert ops(assert_same_answers(g.model(y))) == ["clamp"]
+
+
+def test_dropout_in_training_mode_is_refused():
+    g = GraphBuilder(x=[1, 4])
+    model = g.model(g.node("Dropout", "x", g.constant(0.5), g.constant(True, bool)))
+    assert_refused(model, gossamer.UnsupportedError, "Dropout ×1", "model.eval()")
+
+
+def test_activations_of_constants_are_refused():
+    g = GraphBuilder(x=[1, 4])
+    model = g.model(g.node("Add", "x", g.node("Relu", g.constant([1]))))
+    assert_refused(model, gossamer.UnsupportedError, "Relu ×1", "input 0 is constant")
 
 
 def test_attributes_that_nobody_knows_are_refused():
@@ -713,6 +770,12 @@ def test_names_that_are_not_utf_8_are_refused(tmp_path, name):
     assert_refused(path, gossamer.ModelError, "model.onnx")
 
 
+def test_names_with_nul_characters_are_refused():
+    g = GraphBuilder(x=[1, 4])
+    model = g.model(g.node("Relu", "x", name="a\0b"))
+    assert_refused(model, gossamer.ModelError, "NUL")
+
+
 def test_src_must_be_a_path_or_a_model():
     assert_refused(b"bytes", gossamer.InputError, "found bytes")
 
@@ -791,6 +854,7 @@ def test_a_name_that_stands_twice_is_refused():
         (ROW, "Softmax", [], {"axis": 2}, "an axis from -2 to 1 expected, found 2"),
         (ROW, "BatchNormalization", [[1], [1], [1], [1]], {}, "shape [4] expected, found [1]"),
         (ROW, "Clip", [[1, 2]], {}, "one number expected, found shape [2]"),
+        (IMAGE, "AveragePool", [], {}, "attribute 'kernel_shape' expected, found none"),
     ],
 )
 def test_nodes_that_contradict_themselves_are_named(inputs, op, constants, attributes, reason):
