@@ -1,6 +1,7 @@
 """Classify photos on a target: runs inside Pyodide and under qemu-aarch64, with or without numpy.
 
-Usage: classify_pixels.py PHOTO... where a PHOTO is ``file:width:height`` of raw RGB bytes. Prints one JSON object.
+Usage: classify_pixels.py PHOTO... where a PHOTO is ``file:width:height`` of raw RGB bytes. Prints
+one JSON object.
 """
 
 import json
@@ -17,9 +18,7 @@ def main(photos: list[str]) -> str:
         path, width, height = photo.rsplit(":", 2)
         with open(path, "rb") as file:
             pixels = memoryview(file.read()).cast("B", [int(height), int(width), 3])
-        (probabilities,) = session.run(
-            None, {"image": gossamer.image_to_tensor(pixels, session)}
-        )
+        (probabilities,) = session.run(None, {"image": gossamer.image_to_tensor(pixels, session)})
         answers.append(
             {
                 "label": gossamer.classify(session, pixels, top=1)[0].label,

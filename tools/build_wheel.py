@@ -1,8 +1,8 @@
 """Build a wheel for one target into dist/.
 
-No wheel holds a CPython extension, only a shared library that cffi or ctypes loads: one wheel serves every Python of a
-platform, and cross-compiling one takes no foreign Python. `pyodide build` makes the same Pyodide wheel where it can be
-installed.
+No wheel holds a CPython extension, only a shared library that cffi or ctypes loads: one wheel
+serves every Python of a platform, and cross-compiling one takes no foreign Python. `pyodide build`
+makes the same Pyodide wheel where it can be installed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Target:
-    """How a wheel is built: a CMake toolchain file, CMake definitions, the platform tag of the result."""
+    """How a wheel is built: CMake toolchain file and definitions, platform tag of the result."""
 
     toolchain: str | None = None
     definitions: tuple[str, ...] = ()
@@ -43,7 +43,14 @@ def build(name: str, target: Target, folder: Path) -> Path:
         settings.append(f"-Ccmake.args=--toolchain={ROOT / target.toolchain}")
     settings += [f"-Ccmake.define.{definition}" for definition in target.definitions]
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, *settings, ROOT], check=True
+        [
+            *(sys.executable, "-m", "build", "--wheel", "--no-isolation"),
+            "--outdir",
+            folder,
+            *settings,
+            ROOT,
+        ],
+        check=True,
     )
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -78,7 +85,9 @@ def main() -> int:
                 return 1
             (dist / wheel.name).write_bytes(wheel.read_bytes())
         wheels[name] = wheel.name
-        index.write_text(json.dumps(wheels, indent=2) + "\n")  # the Pyodide page looks its wheel up here
+        index.write_text(
+            json.dumps(wheels, indent=2) + "\n"
+        )  # the Pyodide page looks its wheel up here
         print(f"dist/{wheel.name}: {(dist / wheel.name).stat().st_size:,} bytes")
     return 0
 

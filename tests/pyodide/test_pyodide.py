@@ -32,7 +32,9 @@ def test_wheel_has_the_platform_tag_and_no_cpython_extension(wheel: Path) -> Non
     assert "gossamer/models/cifar10-mobilenet.goss" in names
 
 
-def test_node_names_every_photo_as_native_python_does(wheel, photos, raw_photos, check_answers) -> None:
+def test_node_names_every_photo_as_native_python_does(
+    wheel, photos, raw_photos, check_answers
+) -> None:
     run = subprocess.run(
         ["node", HERE / "run_in_node.mjs", wheel, SCRIPT, *raw_photos],
         capture_output=True,

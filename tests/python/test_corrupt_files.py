@@ -285,7 +285,14 @@ def test_strings_must_end(file: GossFile) -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [b"\x80", b"\xc1\x81", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xf0\x8f\xbf\xbf", b"\xf4\x90\x80\x80"],
+    [
+        b"\x80",
+        b"\xc1\x81",
+        b"\xe0\x9f\xbf",
+        b"\xed\xa0\x80",
+        b"\xf0\x8f\xbf\xbf",
+        b"\xf4\x90\x80\x80",
+    ],
     ids=["lone continuation", "overlong 2", "overlong 3", "surrogate", "overlong 4", "too large"],
 )
 def test_strings_must_be_utf8(file: GossFile, broken: bytes) -> None:
