@@ -113,8 +113,7 @@ typedef struct goss_kernels {
     int (*all_finite_f32)(const float *x, size_t count);
 } goss_kernels;
 
-/* The tables that this machine can run, best first, ended by NULL. One definition is linked: kernels/select_generic.c,
- * arm/select.c or wasm/select.c. */
+/* The tables that this machine can run, best first, ended by NULL. One select.c is linked: the platform's. */
 const goss_kernels *const *goss_kernels_available(void);
 
 #endif
