@@ -155,10 +155,9 @@ class NodeReader:
             self.fail(f"input {position}: one number expected, found shape {list(data.shape)}")
         return data.item()
 
-    def axes(self, rank: int, position: int = 1) -> tuple[int, ...] | None:
-        """Take axes, not negative, from an input or an attribute; None when there are none."""
-        axes = self.sizes(position) if self.has(position) else self.integers("axes", None)
-        return None if axes is None else tuple(self.axis(axis, rank) for axis in axes)
+    def axes(self) -> tuple[int, ...] | None:
+        """Take axes from input 1 or, of older opsets, an attribute; None when there are none."""
+        return self.sizes(1) if self.has(1) else self.integers("axes", None)
 
     def axis(self, axis: int, rank: int) -> int:
         """Count an axis from the front."""

@@ -212,10 +212,10 @@ def _average_pool(node: NodeReader) -> Value:
 
 def _reduce_mean(node: NodeReader) -> Value:
     x = node.computed(0, 4)
-    axes, keep_dims = node.axes(4), bool(node.integer("keepdims", 1))
+    axes, keep_dims = node.axes() or (), bool(node.integer("keepdims", 1))
     node.ignore("noop_with_empty_axes")
-    if axes is None or set(axes) != {2, 3}:
-        raise Unsupported(f"axes {axes and list(axes)}; the image's, [2, 3], expected")
+    if {node.axis(axis, 4) for axis in axes} != {2, 3}:
+        raise Unsupported(f"axes {list(axes)}; the image's, [2, 3], expected")
     shape = (*x.shape[:2], 1, 1) if keep_dims else x.shape[:2]
     return node.emit("global_average_pool", [x], shape, keep_dims=keep_dims)
 
@@ -259,19 +259,20 @@ def _flatten(node: NodeReader) -> Value:
 
 def _squeeze(node: NodeReader) -> Value:
     x = node.computed(0)
-    axes = node.axes(len(x.shape))
+    axes = node.axes()
     if axes is None:
         axes = [axis for axis, size in enumerate(x.shape) if size == 1]
-    return _reshape_to(node, x, [size for axis, size in enumerate(x.shape) if axis not in axes])
+    dropped = {node.axis(axis, len(x.shape)) for axis in axes}
+    return _reshape_to(node, x, [size for axis, size in enumerate(x.shape) if axis not in dropped])
 
 
 def _unsqueeze(node: NodeReader) -> Value:
     x = node.computed(0)
-    axes = node.axes(len(x.shape) + (len(node.sizes(1)) if node.has(1) else 1))
+    axes = node.axes()
     if axes is None:
         node.fail("axes expected, found none")
     shape = list(x.shape)
-    for axis in sorted(axes):
+    for axis in sorted(node.axis(axis, len(x.shape) + len(axes)) for axis in axes):
         shape.insert(axis, 1)
     return _reshape_to(node, x, shape)
 
