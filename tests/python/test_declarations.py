@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -78,6 +79,45 @@ def test_each_status_has_one_error_class() -> None:
     statuses = set(DECLARATIONS.enums["goss_status"]) - {"GOSS_OK"}
     assert set(_native.STATUS_ERRORS) == statuses
     assert len(set(_native.STATUS_ERRORS.values())) == len(statuses)
+
+
+@pytest.fixture(scope="module")
+def javascript(root: Path) -> dict:
+    """What the JavaScript package believes about the C interface."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node on PATH")
+    program = """
+        import { STATUS_CODES } from "./web/src/engine.mjs";
+        import { STRUCTS } from "./web/src/layout.mjs";
+        console.log(JSON.stringify({ statuses: STATUS_CODES, structs: STRUCTS }));
+    """
+    command = [node, "--input-type=module", "--eval", program]
+    return json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True).stdout)
+
+
+def test_c_and_javascript_number_the_same_statuses(javascript: dict) -> None:
+    statuses = sorted(DECLARATIONS.enums["goss_status"].items(), key=lambda item: item[1])
+    names = [name.removeprefix("GOSS_").lower().replace("_", "-") for name, _ in statuses]
+    assert [number for _, number in statuses] == list(range(len(names)))
+    assert javascript["statuses"] == names
+
+
+def test_c_and_javascript_declare_the_same_structs(javascript: dict) -> None:
+    for struct, fields in javascript["structs"].items():
+        declared = {
+            variable.name: variable.type + (f"[{variable.length}]" if variable.length else "")
+            for variable in DECLARATIONS.structs[struct]
+        }
+        assert list(fields.items()) == list(declared.items()), struct
+
+
+def test_python_c_and_javascript_have_one_version(root: Path) -> None:
+    import gossamer
+
+    cmake = re.search(r"project\(gossamer VERSION (\S+)", (root / "CMakeLists.txt").read_text())
+    package = json.loads((root / "web" / "package.json").read_text())
+    assert cmake[1] == package["version"] == gossamer.__version__
 
 
 def test_every_error_class_is_public_and_a_gossamer_error() -> None:
