@@ -12,6 +12,7 @@ import pytest
 import reference
 from models import onnx_graphs
 from models.onnx_graphs import GraphBuilder, mobilenet
+from models.random_graphs import RandomGraph
 from onnx import TensorProto, helper
 
 import gossamer
@@ -419,6 +420,12 @@ def test_nodes_without_names_are_called_by_their_output():
     assert [node.name for node in reference.read(gossamer.convert(g.model("y"), None)).nodes] == [
         "y"
     ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_graphs_agree(seed):
+    for graph in range(10):
+        assert_same_answers(RandomGraph(10 * seed + graph).model(), tolerance=1e-4)
 
 
 # ---- Files --------------------------------------------------------------------------------------
