@@ -1,0 +1,35 @@
+/**
+ * @file All that runs in a session's worker: one engine, one model. Talks to session.mjs; not public.
+ *
+ * Receives `{id, method, argument}`, answers `{id, result}` or `{id, error: {code, message}}`.
+ */
+import { Engine } from "./engine.mjs";
+import { GossamerError } from "./errors.mjs";
+import { NativeSession } from "./native_session.mjs";
+
+/** @type {NativeSession} */
+let session;
+
+/** @type {Record<string, (argument: any) => any>} */
+const methods = {
+  async create({ engine, model, threads }) {
+    session = new NativeSession(await Engine.instantiate(engine), model, { threads });
+    return session.description;
+  },
+  run: (inputs) => session.run(inputs),
+  imageToTensor: (image) => session.imageToTensor(image),
+};
+
+self.addEventListener("message", async ({ data: { id, method, argument } }) => {
+  try {
+    self.postMessage({ id, result: await methods[method](argument) });
+  } catch (error) {
+    self.postMessage({ id, error: portable(error) });
+  }
+});
+
+/** @param {unknown} error */
+function portable(error) {
+  if (error instanceof GossamerError) return { code: error.code, message: error.message };
+  return { code: "worker-failed", message: `The engine stopped: ${error}. Create a new session.` };
+}
