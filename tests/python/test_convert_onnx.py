@@ -275,6 +275,14 @@ def test_softmax_over_the_classes_agrees(axis, opset):
     assert ops(assert_same_answers(g.model(y))) == ["softmax"]
 
 
+@pytest.mark.parametrize("rows", [2, 3, 5])
+@pytest.mark.parametrize("classes", range(1, 20))
+def test_softmax_of_several_rows_leaves_its_neighbours_alone(rows, classes):
+    g = GraphBuilder(x=[rows, classes])
+    y = g.node("MatMul", "x", g.weights(classes, classes))
+    assert_same_answers(g.model(y, g.node("Softmax", y, axis=1)))
+
+
 @pytest.mark.parametrize("opset", [10, 11, 18])
 def test_padding_moves_into_the_convolution(opset):
     g, pads = GraphBuilder(opset, x=[1, 3, 6, 6]), [0, 0, 0, 1, 0, 0, 2, 3]
