@@ -236,9 +236,11 @@ class Phase:
     peak_rate: float
     warmup: float  # share of the phase
     seed: int
-    distillation: float  # weight of the teacher's soft labels, 0 without a teacher
-    sparsity: float  # 0: nothing is pruned
-    ramp_end: float  # share of the phase after which the final sparsity stands
+    label_smoothing: float = 0.0
+    cutout: int = 0  # side in pixels
+    distillation: float = 0.0  # weight of the teacher's soft labels, 0 without a teacher
+    sparsity: float = 0.0  # 0: nothing is pruned
+    ramp_end: float = 0.0  # share of the phase after which the final sparsity stands
 
 
 def learning_rate(progress: float, phase: Phase) -> float:
@@ -267,11 +269,9 @@ def make_optimizer(model: nn.Module, weight_decay: float) -> torch.optim.SGD:
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True)
 
 
-def batch_loss(
-    logits: Tensor, labels: Tensor, taught: Tensor | None, phase: Phase, smoothing: float
-) -> Tensor:
+def batch_loss(logits: Tensor, labels: Tensor, taught: Tensor | None, phase: Phase) -> Tensor:
     """Cross entropy, mixed with the distance to the teacher's probabilities at temperature 2."""
-    loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    loss = F.cross_entropy(logits, labels, label_smoothing=phase.label_smoothing)
     if taught is None:
         return loss
     temperature = 2.0
@@ -320,7 +320,7 @@ class Trainer:
 
     def settings(self) -> dict:
         """List what a checkpoint must agree with to be continued."""
-        keys = ("width", "batch_size", "weight_decay", "label_smoothing", "cutout")
+        keys = ("width", "batch_size", "weight_decay")
         return vars(self.phase) | {key: getattr(self.options, key) for key in keys}
 
     def resume(self) -> None:
@@ -354,9 +354,7 @@ class Trainer:
         if self.teacher is not None:
             with torch.no_grad():
                 taught = self.teacher(images)
-        loss = batch_loss(
-            self.model(images), labels, taught, self.phase, self.options.label_smoothing
-        )
+        loss = batch_loss(self.model(images), labels, taught, self.phase)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -370,9 +368,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(phase.seed * 100_003 + self.epoch)
         self.model.train()
         total, begin = 0.0, time.monotonic()
-        epoch_batches = batches(
-            padded, labels, self.options.batch_size, self.options.cutout, generator
-        )
+        epoch_batches = batches(padded, labels, self.options.batch_size, phase.cutout, generator)
         title = f"{phase.name} {self.epoch + 1}/{phase.epochs}"
         for index, (images, wanted) in enumerate(
             tqdm(epoch_batches, title, steps, leave=False, mininterval=5)
@@ -409,7 +405,13 @@ def new_model(options: argparse.Namespace) -> MobileNetV1:
 def dense_trainer(options: argparse.Namespace) -> Trainer:
     """Set up the dense phase."""
     phase = Phase(
-        "dense", options.dense_epochs, options.dense_rate, 0.15, options.seed, 0.0, 0.0, 0.0
+        name="dense",
+        epochs=options.dense_epochs,
+        peak_rate=options.dense_rate,
+        warmup=0.15,
+        seed=options.seed,
+        label_smoothing=options.label_smoothing,
+        cutout=options.cutout,
     )
     return Trainer(phase, new_model(options), None, options)
 
@@ -417,9 +419,15 @@ def dense_trainer(options: argparse.Namespace) -> Trainer:
 def sparse_trainer(options: argparse.Namespace, dense: Trainer) -> Trainer:
     """Set up the sparse phase, which starts from the dense weights, taught by the dense network."""
     phase = Phase(
-        "sparse", options.sparse_epochs, options.sparse_rate, 0.05, options.seed + 1,
-        options.distillation, options.sparsity, options.ramp_end,
-    )  # fmt: skip
+        name="sparse",
+        epochs=options.sparse_epochs,
+        peak_rate=options.sparse_rate,
+        warmup=0.05,
+        seed=options.seed + 1,
+        distillation=options.distillation,
+        sparsity=options.sparsity,
+        ramp_end=options.ramp_end,
+    )
     model = new_model(options)
     model.load_state_dict(dense.model.state_dict())
     return Trainer(phase, model, dense.model.eval() if options.distillation else None, options)
@@ -575,8 +583,9 @@ stride is 2 in blocks 2, 4 and 6, so planes shrink from 32 × 32 to 4 × 4.
    {dense_rate:g}, then along a cosine to zero; label smoothing {label_smoothing:g}; random crops
    with {padding} reflected pixels, mirroring, {cutout} × {cutout} cutout.
 2. Sparse: {sparse_epochs} epochs from the dense weights with the same optimizer, learning rate up
-   to {sparse_rate:g}; gradual magnitude pruning (arXiv:1710.01878) of each pointwise layer along a
-   cubic ramp over the first {ramp_end:.0%}, every {prune_every} steps. A pruned weight stays zero.
+   to {sparse_rate:g}, without cutout and label smoothing; gradual magnitude pruning
+   (arXiv:1710.01878) of each pointwise layer along a cubic ramp over the first {ramp_end:.0%},
+   every {prune_every} steps. A pruned weight stays zero.
    {teaching}
 
 ```sh
@@ -675,15 +684,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--width", type=float, default=0.5, help="multiplier of the channels")
     add("--dense-epochs", type=int, default=24)
-    add("--sparse-epochs", type=int, default=24)
+    add("--sparse-epochs", type=int, default=21)
     add("--dense-rate", type=float, default=0.15, help="peak learning rate of the dense phase")
-    add("--sparse-rate", type=float, default=0.1, help="peak learning rate of the sparse phase")
+    add("--sparse-rate", type=float, default=0.05, help="peak learning rate of the sparse phase")
     add("--batch-size", type=int, default=128)
     add("--weight-decay", type=float, default=5e-4)
-    add("--label-smoothing", type=float, default=0.05)
-    add("--cutout", type=int, default=8, help="side of the erased square in pixels, 0 for none")
+    add("--label-smoothing", type=float, default=0.05, help="in the dense phase")
+    add("--cutout", type=int, default=8, help="side of the erased square, in the dense phase")
     add("--sparsity", type=float, default=0.8, help="share of zeros in every pointwise layer")
-    add("--ramp-end", type=float, default=0.5, help="share of the sparse phase spent pruning")
+    add("--ramp-end", type=float, default=0.4, help="share of the sparse phase spent pruning")
     add("--prune-every", type=int, default=100, help="steps between two prunings")
     add("--distillation", type=float, default=0.5, help="weight of the dense network's soft labels")
     add(
