@@ -1,0 +1,110 @@
+"""The engine's JavaScript without a browser, under node, and its agreement with the C header."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import gossamer
+from gossamer._declarations import cdef, parse
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = Path(gossamer.__file__).parent / "models" / "cifar10-mobilenet.goss"
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+
+
+def run_in_node(script: str) -> object:
+    """Run a module's text; what it prints is JSON."""
+    prelude = f"""
+        import {{ readFileSync }} from "node:fs";
+        import {{ Engine, STATUS_CODES, chooseBuild }} from "{ROOT}/web/src/engine.mjs";
+        import {{ STRUCTS, layout }} from "{ROOT}/web/src/layout.mjs";
+        import {{ NativeSession }} from "{ROOT}/web/src/native_session.mjs";
+        const engineBytes = () => readFileSync("{ROOT}/web/dist/gossamer-simd.wasm");
+        const modelBytes = () => readFileSync("{MODEL}");
+    """
+    run = subprocess.run(
+        ["node", "--input-type=module", "-"],
+        input=prelude + script,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@needs_node
+def test_structs_and_statuses_are_the_headers() -> None:
+    seen = run_in_node("console.log(JSON.stringify({ STRUCTS, STATUS_CODES }));")
+    declared = parse(cdef((ROOT / "runtime" / "include" / "gossamer.h").read_text()))
+    for name, fields in seen["STRUCTS"].items():
+        assert list(fields.items()) == [
+            (field.name, f"{field.type}[{field.length}]" if field.length else field.type)
+            for field in declared.structs[name]
+        ]
+    names = [f"GOSS_{code.upper().replace('-', '_')}" for code in seen["STATUS_CODES"]]
+    assert {name: value for value, name in enumerate(names)} == declared.enums["goss_status"]
+
+
+@needs_node
+def test_u64_fields_are_aligned_to_8_bytes() -> None:
+    seen = run_in_node("console.log(JSON.stringify(Object.keys(STRUCTS).map(layout)));")
+    for struct in seen:
+        for field in struct["fields"]:
+            assert field["offset"] % (8 if field["type"] == "uint64_t" else 4) == 0
+    assert [struct["bytes"] for struct in seen] == [8, 72, 48, 88]
+
+
+@needs_node
+def test_engine_runs_without_a_browser(engines) -> None:
+    values = run_in_node("""
+        const engine = await Engine.instantiate(engineBytes());
+        const session = new NativeSession(engine, modelBytes(), { threads: 1 });
+        const image = Float32Array.from({ length: 3072 }, (_, index) => Math.sin(index));
+        console.log(JSON.stringify([...session.run({ image }).outputs.probabilities.data]));
+    """)
+    numpy = pytest.importorskip("numpy")
+    image = numpy.sin(numpy.arange(3072)).astype("float32").reshape(1, 3, 32, 32)
+    (native,) = gossamer.load_model("cifar10-mobilenet").run(None, {"image": image})
+    assert values == pytest.approx(native[0].tolist(), abs=1e-5)
+
+
+@needs_node
+def test_scratch_memory_is_given_back(engines) -> None:
+    assert run_in_node("""
+        const engine = await Engine.instantiate(engineBytes());
+        const session = new NativeSession(engine, modelBytes(), { threads: 1 });
+        const image = { pixels: new Uint8ClampedArray(4 << 20), width: 1024, height: 1024,
+                        mean: [0, 0, 0], scale: [1, 1, 1], dims: [1, 3, 32, 32] };
+        const sizes = [];
+        for (let i = 0; i < 50; i++) {
+          session.imageToTensor(image);
+          sizes.push(engine.bytes(0, 0).buffer.byteLength);
+        }
+        console.log(JSON.stringify(sizes.at(-1) === sizes[0]));
+    """)
+
+
+@needs_node
+def test_memory_that_cannot_be_had_is_an_error_and_the_engine_goes_on(engines) -> None:
+    assert run_in_node("""
+        const engine = await Engine.instantiate(engineBytes());
+        let code;
+        try { engine.allocate(0xfffff000); } catch (error) { code = error.code; }
+        const session = new NativeSession(engine, modelBytes(), { threads: 1 });
+        console.log(JSON.stringify([code, session.description.inputs[0].name]));
+    """) == ["out-of-memory", "image"]
+
+
+@needs_node
+def test_node_gets_the_build_it_can_run() -> None:
+    build = run_in_node('console.log(JSON.stringify(chooseBuild("relaxed")));')
+    script = 'console.log(JSON.stringify(chooseBuild("fixed")));'
+    assert run_in_node(script) == {"build": "gossamer-simd", "notes": []}
+    assert build["build"] == "gossamer-relaxed" or len(build["notes"]) == 1
