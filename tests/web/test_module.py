@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image, ImageOps
 
 import gossamer
 
@@ -98,6 +100,26 @@ def test_large_photos_are_read_strip_by_strip(module) -> None:
         const whole = context.getImageData(0, 0, 1000, 9001).data;
         return [width, height, data.every((value, index) => value === whole[index])];
     """) == [1000, 9001, True]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_photos_are_turned_upright(module, photos, orientation) -> None:
+    picture = Image.open(photos[0].path).convert("RGB").crop((0, 0, 90, 60))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    file = io.BytesIO()
+    picture.save(file, "PNG", exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(file)).convert("RGBA")
+    seen = module(
+        DECODE
+        + """
+        const { data, width, height } = await gossamer.decodeImage(blobs[0]);
+        return { size: [width, height], data: [...data] };
+        """,
+        encoded=[base64.b64encode(file.getvalue()).decode()],
+    )
+    assert tuple(seen["size"]) == upright.size
+    assert bytes(seen["data"]) == upright.tobytes()
 
 
 def test_photos_of_all_kinds_are_classified_alike(module, photos, encoded_photos) -> None:

@@ -147,10 +147,14 @@ function connectDrop() {
 }
 
 async function startCamera() {
-  newest++;
+  const mine = ++newest;
   showError(null);
   press(null);
   if (!(await camera.start())) return;
+  if (mine !== newest) {
+    camera.stop(); // a photo was chosen while the browser asked for permission
+    return;
+  }
   latencies = [];
   canvas.hidden = true;
   byId("hint").hidden = true;

@@ -56,6 +56,7 @@ export function chooseBuild(wanted) {
 
 /** An instance of the module: its functions and its memory. */
 export class Engine {
+  /** @type {Record<string, any>} */
   #exports;
   #error;
 
@@ -81,7 +82,7 @@ export class Engine {
 
   /** @param {WebAssembly.Instance} instance */
   constructor(instance) {
-    this.#exports = /** @type {Record<string, any>} */ (instance.exports);
+    this.#exports = instance.exports;
     const version = this.#exports.goss_abi_version?.();
     if (version !== ABI_VERSION) {
       throw new GossamerError(
@@ -103,7 +104,8 @@ export class Engine {
    */
   call(name, ...values) {
     const status = this.#exports[name](...values, this.#error);
-    if (status !== 0) throw new GossamerError(STATUS_CODES[status], this.text(this.#error + 4));
+    const code = STATUS_CODES[status];
+    if (code !== "ok") throw new GossamerError(code, this.text(this.#error + 4));
   }
 
   /**

@@ -36,7 +36,8 @@ export async function decodeImage(image) {
 /** @param {ImageBitmapSource} image @param {string} name */
 async function decode(image, name) {
   try {
-    return await createImageBitmap(image, { colorSpaceConversion: "none", imageOrientation: "from-image" });
+    // Turning pictures upright is the default of imageOrientation; older browsers refuse that default's name.
+    return await createImageBitmap(image, { colorSpaceConversion: "none" });
   } catch (error) {
     throw new GossamerError(
       "image-unreadable",

@@ -1,0 +1,55 @@
+"""What the npm package holds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+import gossamer
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+
+
+@pytest.fixture(scope="module")
+def files(engines) -> set[str]:
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm")
+    command = ["npm", "pack", "--dry-run", "--json", "--offline"]
+    packed = subprocess.run(command, cwd=WEB, capture_output=True, text=True, check=True)
+    (package,) = json.loads(packed.stdout)
+    return {file["path"] for file in package["files"]}
+
+
+def test_package_holds_modules_and_engines_and_no_pages(files) -> None:
+    assert {"gossamer.mjs", "README.md", "dist/gossamer-simd.wasm"} <= files
+    assert "dist/gossamer-relaxed.wasm" in files
+    folders = {path.partition("/")[0] for path in files if "/" in path}
+    assert folders == {"src", "dist"}
+
+
+def test_everything_that_a_module_names_is_packed(files) -> None:
+    named = {
+        str(PurePosixPath(path).parent / address)
+        for path in files
+        if path.endswith(".mjs")
+        for address in re.findall(
+            r'(?:from |import\(|new URL\()"(\.[^"]+)"', (WEB / path).read_text()
+        )
+    }
+    packed = {str((WEB / path).resolve()) for path in files}
+    assert len(named) > 5
+    assert {str((WEB / path).resolve()) for path in named} <= packed
+
+
+def test_exports_exist(files) -> None:
+    package = json.loads((WEB / "package.json").read_text())
+    assert {path.removeprefix("./") for path in package["exports"].values()} <= files
+
+
+def test_npm_and_python_have_one_version() -> None:
+    assert json.loads((WEB / "package.json").read_text())["version"] == gossamer.__version__
