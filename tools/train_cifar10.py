@@ -699,7 +699,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--width", type=float, default=0.5, help="multiplier of the channels")
     add("--dense-epochs", type=int, default=20)
-    add("--sparse-epochs", type=int, default=16)
+    add("--sparse-epochs", type=int, default=12)
     add("--dense-rate", type=float, default=0.1, help="peak learning rate of the dense phase")
     add("--sparse-rate", type=float, default=0.05, help="peak learning rate of the sparse phase")
     add("--batch-size", type=int, default=512)
