@@ -609,6 +609,8 @@ def write_card(
     soft = options.distillation
     teaching = (
         f"Loss: {1 - soft:g} × labels + {soft:g} × the dense twin's soft labels, temperature 2."
+        if soft
+        else "Loss: cross entropy with the labels."
     )
     rows = (
         f"| {name} | {outputs} × {inputs} | {share:.2%} |"
