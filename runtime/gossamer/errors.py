@@ -25,6 +25,10 @@ class ImageError(GossamerError, ValueError):
     """A picture cannot be decoded."""
 
 
+class MissingFileError(GossamerError, FileNotFoundError):
+    """A model, a picture or pictures to evaluate are not where they were looked for."""
+
+
 class MissingDependencyError(GossamerError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
 

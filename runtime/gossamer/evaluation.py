@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from .errors import InputError
+from .errors import InputError, MissingFileError
 from .image import class_probabilities, labels, ranking
 from .session import InferenceSession
 
@@ -63,8 +63,8 @@ def evaluate(
         does not know.
     ImageError
         A picture cannot be decoded: accuracy over the rest would be another figure.
-    OSError
-        `data` cannot be read.
+    MissingFileError, OSError
+        `data` is not there; it cannot be read.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit: {limit} found, at least 1 expected")
@@ -120,7 +120,7 @@ def _pictures(data: Path) -> Iterator[list[_Picture]]:
             for path in paths
         ]
     elif not data.exists():
-        raise FileNotFoundError(errno.ENOENT, "no such folder or tar file", str(data))
+        raise MissingFileError(errno.ENOENT, "no such folder or tar file", str(data))
     else:
         try:
             with tarfile.open(data) as tar:

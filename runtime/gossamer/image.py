@@ -7,6 +7,7 @@ computes the same bits. Python only decodes files, and only that needs Pillow.
 from __future__ import annotations
 
 import array
+import errno
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from . import _native
-from .errors import ImageError, InputError, MissingDependencyError, ModelError, OutOfMemoryError
+from .errors import (
+    ImageError,
+    InputError,
+    MissingDependencyError,
+    MissingFileError,
+    ModelError,
+    OutOfMemoryError,
+)
 from .session import InferenceSession, NodeArg
 
 if TYPE_CHECKING:
@@ -59,8 +67,8 @@ def image_to_tensor(image: Any, session: InferenceSession) -> Any:
         not take images.
     MissingDependencyError
         Pillow is needed and not installed.
-    OSError
-        The file cannot be read.
+    MissingFileError, OSError
+        The file is not there; it cannot be read.
 
     Examples
     --------
@@ -184,6 +192,8 @@ def _softmax(scores: Sequence[float]) -> list[float]:
 def _pixels(image: Any) -> memoryview:
     """Pixels of any kind of image: u8, ``[height, width, 3 | 4]``."""
     if isinstance(image, (str, os.PathLike)):
+        if not os.path.exists(image):
+            raise MissingFileError(errno.ENOENT, "no such picture", str(image))
         with open(image, "rb") as file:
             return _decode(file, str(Path(image)))
     if hasattr(image, "read"):

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from . import _native
-from .errors import InputError
+from .errors import InputError, MissingFileError
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ class InferenceSession:
 
     Raises
     ------
-    OSError
-        The file cannot be read.
+    MissingFileError, OSError
+        The file is not there; it cannot be read.
     ModelError
         The file is truncated, altered, or not a ``.goss`` file.
     UnsupportedError
@@ -333,7 +333,7 @@ def _source(
 def _file_source(path: Path) -> tuple[int, Callable[[memoryview], int], str]:
     if not path.exists():
         hint = "no such model file; embedded models: gossamer.load_model(name)"
-        raise FileNotFoundError(errno.ENOENT, hint, str(path))
+        raise MissingFileError(errno.ENOENT, hint, str(path))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a folder, a .goss file expected", str(path))
 

@@ -160,7 +160,7 @@ def test_data_without_pictures_is_reported(tmp_path: Path, colours: InferenceSes
 
 
 def test_missing_data_is_an_os_error(colours: InferenceSession) -> None:
-    with pytest.raises(FileNotFoundError, match="no such folder or tar file"):
+    with pytest.raises(gossamer.MissingFileError, match="no such folder or tar file"):
         evaluate(colours, "nowhere")
 
 

@@ -292,9 +292,10 @@ def test_floating_point_pictures_are_refused() -> None:
         prepare(Image.fromarray(np.array([[0, 70000]], np.int32)), 4, 4)
 
 
-def test_a_missing_file_is_an_os_error() -> None:
-    with pytest.raises(FileNotFoundError):
+def test_a_missing_file_is_an_os_error_too() -> None:
+    with pytest.raises(gossamer.MissingFileError, match="no such picture") as caught:
         prepare("nowhere.jpg", 4, 4)
+    assert isinstance(caught.value, FileNotFoundError)
 
 
 def test_reading_files_without_pillow_names_the_extra(

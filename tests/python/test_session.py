@@ -60,7 +60,7 @@ def test_a_session_does_not_mind_what_happens_to_its_content_later(binding: str)
 
 
 def test_a_missing_file_is_reported_with_its_name_and_where_embedded_models_are() -> None:
-    with pytest.raises(FileNotFoundError, match=r"load_model\(name\): 'nowhere/a.goss'"):
+    with pytest.raises(gossamer.MissingFileError, match=r"load_model\(name\): 'nowhere/a.goss'"):
         InferenceSession("nowhere/a.goss")
 
 
