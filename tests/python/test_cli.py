@@ -146,7 +146,7 @@ def test_run_goes_on_after_a_bad_photo_and_says_which(
 
 
 def test_run_reports_a_missing_photo(gossamer, colours_file: Path) -> None:
-    assert complaint(gossamer("run", colours_file, "no.png")) == "no.png: No such file or directory"
+    assert complaint(gossamer("run", colours_file, "no.png")) == "no.png: no such picture"
 
 
 def test_run_reports_a_model_that_takes_no_photos(
