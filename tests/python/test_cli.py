@@ -258,13 +258,24 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_demo_serves_until_ctrl_c(checkout: Path) -> None:
     command = [sys.executable, "-m", "gossamer", "demo", "--port", "0"]
-    with subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE, text=True) as process:
+    process = subprocess.Popen(
+        command,
+        cwd=checkout,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has told them to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
         announcement = process.stdout.readline()
         url = next(word for word in announcement.split() if word.startswith("http://127.0.0.1:"))
         with urllib.request.urlopen(url) as page:
             assert b"<title>Demo</title>" in page.read()
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_demo_says_what_is_missing_in_a_checkout(
