@@ -20,7 +20,7 @@ typedef struct goss_value {
     uint32_t rank;
     uint32_t dims[GOSS_MAX_RANK];
     size_t images, channels, pixels, stride;
-    size_t floats; /* all images, rounded up to the vector */
+    size_t floats; /* all images, with room for the last row in whole vectors; a multiple of the vector */
     float *data;
 } goss_value;
 

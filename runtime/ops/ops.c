@@ -37,9 +37,11 @@ goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_
         fits = fits && checked_align_up(value->pixels, lanes, &value->stride) &&
                checked_multiply((size_t)dims[0] * dims[1], value->stride, &floats);
     } else {
+        size_t row = 0; /* the last one, which kernels may write in whole vectors */
         value->pixels = value->stride = 1;
         value->channels = fits ? elements / dims[0] : 0;
-        fits = fits && checked_align_up(elements, lanes, &floats);
+        fits = fits && checked_align_up(value->channels, lanes, &row) &&
+               checked_align_up(elements - value->channels + row, lanes, &floats);
     }
     value->floats = floats;
     if (!fits || !checked_multiply(floats, sizeof(float), &bytes) || bytes > UINT32_MAX)

@@ -17,7 +17,7 @@ static void run(const goss_layer *layer)
 
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
-    goss_status status = goss_layer_need_value(layer, 0, error);
+    const goss_status status = goss_layer_need_value(layer, 0, error);
     if (status) return status;
     const goss_value *x = layer->inputs[0];
     if (x->rank != 2)
@@ -25,9 +25,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
                          x->rank);
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "softmax_f32");
-    status = goss_value_set_shape(layer->output, 2, x->dims, layer->kernels->lanes, error);
-    layer->output->floats += layer->kernels->lanes; /* the kernel writes whole vectors, behind the last row too */
-    return status;
+    return goss_value_set_shape(layer->output, 2, x->dims, layer->kernels->lanes, error);
 }
 
 const goss_op goss_op_softmax = {.name = "softmax", .code = 6, .inputs = 1, .attributes = 0, .plan = plan};
