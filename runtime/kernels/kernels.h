@@ -12,8 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Vectors of results that a pointwise kernel keeps in registers: its tile is BLOCK_ROWS x (this / BLOCK_ROWS) of them.
+ */
+enum { GOSS_POINTWISE_ACCUMULATORS = 8 };
+
 /* Sparse matrix x planes: pointwise convolution, and any other convolution over packed planes.
- * y[row][p] = clamp(bias[row] + sum over blocks of weight * x[plane_offset + p]). */
+ * y[row][p] = clamp(bias[row] + sum over blocks of weight * x[plane_offset + p] + residual[row][p]). */
 typedef struct goss_pointwise_f32_args {
     const float *x;               /* base address of the input planes */
     const float *weights;         /* block after block, BLOCK_ROWS values each */
@@ -22,6 +26,7 @@ typedef struct goss_pointwise_f32_args {
     const uint32_t *block_count;  /* [block_rows]; NULL = dense: every row has the same `columns` blocks, and
                                    * plane_offset [columns] is read once a row */
     size_t columns;               /* dense only */
+    const float *residual;        /* laid out like y, may be y itself; NULL: nothing is added */
     float *y;                     /* [block_rows * BLOCK_ROWS][y_stride] */
     size_t y_stride;              /* floats, >= pixels */
     size_t pixels;                /* a multiple of the vector, > 0 */
@@ -29,15 +34,32 @@ typedef struct goss_pointwise_f32_args {
     float min, max;
 } goss_pointwise_f32_args;
 
+/* A plane rearranged so that a convolution with any stride, dilation and padding reads, for each kernel position, a run
+ * of pixels. The plane, with zeros around it, is split by the remainders of its coordinates modulo the stride into
+ * phases: padded pixel (r * stride_y + i, c * stride_x + j) lies in phase i * phases_x + j at r * columns + c. */
+typedef struct goss_pack_f32_args {
+    const float *x; /* [in_y][in_x] */
+    float *packed;  /* [phases_y * phases_x][phase_floats] */
+    size_t in_y, in_x, rows, columns;
+    size_t phase_floats; /* at least rows * columns + 16: what lies between may be written */
+    size_t stride_y, stride_x, pad_top, pad_left, phases_y, phases_x;
+} goss_pack_f32_args;
+
+/* y[r][c] = x[r][c] for c < y_columns, the columns that y has. */
+typedef struct goss_unpack_f32_args {
+    const float *x; /* [rows][x_columns] */
+    float *y;       /* [rows][y_columns] */
+    size_t rows, x_columns, y_columns;
+} goss_unpack_f32_args;
+
 /* One channel of a depthwise convolution over its packed plane.
- * y[p] = clamp(bias + sum over taps of weights[tap] * x[tap_offset[tap] + p]). */
+ * y[r][c] = clamp(bias + sum over taps of weights[tap] * x[tap_offset[tap] + r * x_columns + c]). */
 typedef struct goss_depthwise_f32_args {
-    const float *x;             /* packed plane of one channel */
+    const float *x;             /* one channel as packed; its rows have x_columns */
     const float *weights;       /* [taps] */
     const uint32_t *tap_offset; /* [taps] byte offset from x */
-    float *y;                   /* [pixels] */
-    size_t pixels;              /* a multiple of the vector, > 0 */
-    size_t taps;
+    float *y;                   /* [rows][y_columns] */
+    size_t rows, x_columns, y_columns, taps;
     float bias, min, max;
 } goss_depthwise_f32_args;
 
@@ -101,6 +123,8 @@ typedef struct goss_kernels {
     size_t lanes; /* f32 in a vector; planes are padded to a multiple of it */
 
     void (*pointwise_f32[GOSS_BLOCK_ROW_SIZES])(const goss_pointwise_f32_args *);
+    void (*pack_f32)(const goss_pack_f32_args *);
+    void (*unpack_f32)(const goss_unpack_f32_args *);
     void (*depthwise_f32)(const goss_depthwise_f32_args *);
     void (*fully_connected_f32)(const goss_fully_connected_f32_args *);
     void (*fully_connected_sparse_f32)(const goss_fully_connected_sparse_f32_args *);

@@ -11,7 +11,7 @@
 #include "kernels.h"
 #include "vector.h"
 
-enum { ACCUMULATORS = 8 };
+enum { ACCUMULATORS = GOSS_POINTWISE_ACCUMULATORS };
 
 /* One column of pixels, `vectors` wide, through all block rows. Constant arguments unroll completely. */
 __attribute__((always_inline)) static inline void pointwise_tile(const goss_pointwise_f32_args *a, size_t pixel,
@@ -21,6 +21,7 @@ __attribute__((always_inline)) static inline void pointwise_tile(const goss_poin
     const float *weights = a->weights, *bias = a->bias;
     const uint32_t *offset = a->plane_offset;
     const char *x = (const char *)(a->x + pixel);
+    const float *residual = a->residual ? a->residual + pixel : NULL;
     float *y = a->y + pixel;
 
     for (size_t block_row = 0; block_row < a->block_rows; block_row++) {
@@ -43,6 +44,10 @@ __attribute__((always_inline)) static inline void pointwise_tile(const goss_poin
             weights += rows;
         }
 
+        if (residual) {
+            for (int r = 0; r < rows; r++, residual += a->y_stride)
+                for (int v = 0; v < vectors; v++) acc[r][v] = vf32_add(acc[r][v], vf32_load(residual + v * VF32_LANES));
+        }
         for (int r = 0; r < rows; r++, y += a->y_stride)
             for (int v = 0; v < vectors; v++) vf32_store(y + v * VF32_LANES, vf32_clamp(acc[r][v], min, max));
     }

@@ -6,6 +6,8 @@ void GOSS_KERNEL(pointwise_f32_1x1)(const goss_pointwise_f32_args *);
 void GOSS_KERNEL(pointwise_f32_2x1)(const goss_pointwise_f32_args *);
 void GOSS_KERNEL(pointwise_f32_4x1)(const goss_pointwise_f32_args *);
 void GOSS_KERNEL(pointwise_f32_8x1)(const goss_pointwise_f32_args *);
+void GOSS_KERNEL(pack_f32)(const goss_pack_f32_args *);
+void GOSS_KERNEL(unpack_f32)(const goss_unpack_f32_args *);
 void GOSS_KERNEL(depthwise_f32)(const goss_depthwise_f32_args *);
 void GOSS_KERNEL(fully_connected_f32)(const goss_fully_connected_f32_args *);
 void GOSS_KERNEL(fully_connected_sparse_f32)(const goss_fully_connected_sparse_f32_args *);
@@ -25,6 +27,8 @@ const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .lanes = VF32_LANES,
     .pointwise_f32 = {GOSS_KERNEL(pointwise_f32_1x1), GOSS_KERNEL(pointwise_f32_2x1), GOSS_KERNEL(pointwise_f32_4x1),
                       GOSS_KERNEL(pointwise_f32_8x1)},
+    .pack_f32 = GOSS_KERNEL(pack_f32),
+    .unpack_f32 = GOSS_KERNEL(unpack_f32),
     .depthwise_f32 = GOSS_KERNEL(depthwise_f32),
     .fully_connected_f32 = GOSS_KERNEL(fully_connected_f32),
     .fully_connected_sparse_f32 = GOSS_KERNEL(fully_connected_sparse_f32),

@@ -9,6 +9,7 @@
  *   vf32_madd(acc, a, b)      acc + a * b; rounds once or twice, as is fastest
  *   vf32_min(a, b)  vf32_max(a, b)   any result when a lane is NaN
  *   vf32_first(v, n, fill)    lanes below n from v, the others fill; 0 <= n <= VF32_LANES
+ *   vf32_even(a, b)           lanes 0, 2, 4, ... of a, then those of b
  *   vf32_exp2(n)              2^n for whole n in [-126, 127]
  *   vf32_sum(v)               sum of the lanes, pairwise
  *   vf32_largest(v)           largest lane

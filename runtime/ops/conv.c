@@ -1,6 +1,8 @@
 /* Convolution: attributes, shapes, and which kind it is. */
 #include "conv.h"
 
+#include <string.h>
+
 #include "error.h"
 
 static goss_status corrupt(const goss_layer *layer, const char *what, uint32_t found, const char *expected,
@@ -64,9 +66,36 @@ static goss_status infer_shape(goss_layer *layer, goss_conv *conv, goss_error *e
     return goss_value_set_shape(layer->output, 4, dims, layer->kernels->lanes, error);
 }
 
+static bool is_pointwise(const goss_conv *conv)
+{
+    return conv->groups == 1 && conv->kernel_y == 1 && conv->kernel_x == 1 && conv->stride_y == 1 &&
+           conv->stride_x == 1 && !(conv->pad_top | conv->pad_left | conv->pad_bottom | conv->pad_right);
+}
+
+static goss_status check_residual(const goss_layer *layer, const goss_conv *conv, bool pointwise, goss_error *error)
+{
+    const goss_value *residual = conv->residual, *y = layer->output;
+    if (!residual) return layer->weights[3] ? goss_layer_need_value(layer, 3, error) : GOSS_OK;
+    if (!pointwise)
+        return goss_fail(error, GOSS_UNSUPPORTED,
+                         "node '%.60s' (conv): a residual input; only a 1x1 convolution with stride 1 and without "
+                         "padding and groups takes one",
+                         layer->name);
+    if (residual->rank != 4 || memcmp(residual->dims, y->dims, 4 * sizeof *y->dims) != 0)
+        return goss_fail(error, GOSS_MODEL_CORRUPT,
+                         "node '%.60s' (conv): the residual '%.60s' has another shape than the output, [%u,%u,%u,%u]",
+                         layer->name, residual->name, y->dims[0], y->dims[1], y->dims[2], y->dims[3]);
+    return GOSS_OK;
+}
+
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
-    goss_conv conv = {.x = layer->inputs[0], .weights = layer->weights[1], .bias = layer->weights[2]};
+    goss_conv conv = {
+        .x = layer->inputs[0],
+        .weights = layer->weights[1],
+        .bias = layer->weights[2],
+        .residual = layer->inputs[3],
+    };
     goss_status status = goss_layer_need_value(layer, 0, error);
     if (!status) status = goss_layer_need_weights(layer, 1, 4, error);
     if (!status) status = goss_layer_need_bias(layer, 2, conv.weights->rows, error);
@@ -74,14 +103,17 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     if (!status) status = infer_shape(layer, &conv, error);
     if (status) return status;
 
+    const bool pointwise = is_pointwise(&conv);
+    status = check_residual(layer, &conv, pointwise, error);
+    if (status) return status;
+
     const uint64_t outputs = (uint64_t)conv.x->images * conv.out_y * conv.out_x;
     layer->macs = outputs * conv.weights->elements;
     layer->dense_macs = outputs * conv.weights->rows * conv.weights->columns;
 
     if (conv.groups > 1) return goss_conv_depthwise_plan(layer, &conv, error);
-    const bool in_place = conv.kernel_y == 1 && conv.kernel_x == 1 && conv.stride_y == 1 && conv.stride_x == 1 &&
-                          !(conv.pad_top | conv.pad_left | conv.pad_bottom | conv.pad_right);
-    return in_place ? goss_conv_pointwise_plan(layer, &conv, error) : goss_conv_packed_plan(layer, &conv, error);
+    return pointwise ? goss_conv_pointwise_plan(layer, &conv, error) : goss_conv_packed_plan(layer, &conv, error);
 }
 
-const goss_op goss_op_conv = {.name = "conv", .code = 1, .inputs = 3, .attributes = 11, .plan = plan};
+const goss_op goss_op_conv = {
+    .name = "conv", .code = 1, .inputs = 3, .optional_inputs = 1, .attributes = 11, .plan = plan};

@@ -12,9 +12,10 @@ typedef struct goss_conv {
     float min, max;
     const goss_value *x; /* [N,C,H,W] */
     const goss_weights *weights, *bias;
+    const goss_value *residual; /* like the output, added to it before the clamp; or NULL */
 } goss_conv;
 
-/* 1x1, stride 1, no padding: weights times the input planes as they are. */
+/* 1x1, stride 1, no padding: weights times the input planes as they are. The only kind that takes a residual. */
 goss_status goss_conv_pointwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
 
 /* One filter an output channel over one input channel. */

@@ -6,39 +6,46 @@
 #include "error.h"
 #include "memory.h"
 #include "pack.h"
+#include "pool.h"
 
 typedef struct depthwise_state {
     goss_pack pack;
-    size_t pixels;     /* packed output pixels, a multiple of the vector */
     size_t multiplier; /* output channels an input channel */
     float min, max;
     uint32_t tap_offset[];
 } depthwise_state;
 
-static void run(const goss_layer *layer)
+/* One input channel and the output channels that come of it. */
+static void run_channel(const void *context, size_t index, size_t thread)
 {
+    const goss_layer *layer = context;
     const depthwise_state *state = layer->state;
     const goss_value *x = layer->inputs[0], *y = layer->output;
     const size_t taps = layer->weights[1]->columns;
-    float *packed = (float *)(void *)layer->scratch, *out = packed + state->pack.plane_floats;
+    float *packed = (float *)(void *)layer->scratch + thread * state->pack.plane_floats;
 
-    for (size_t channel = 0; channel < y->images * y->channels; channel++) {
-        const size_t row = channel % y->channels; /* of the weights */
-        if (channel % state->multiplier == 0)
-            goss_pack_plane(&state->pack, x->data + channel / state->multiplier * x->stride, packed);
+    goss_pack_plane(layer, &state->pack, x->data + index * x->stride, packed);
+    for (size_t i = 0; i < state->multiplier; i++) {
+        const size_t channel = index * state->multiplier + i, row = channel % y->channels; /* of the weights */
         layer->kernels->depthwise_f32(&(goss_depthwise_f32_args){
             .x = packed,
             .weights = layer->weights[1]->values + row * taps,
             .tap_offset = state->tap_offset,
-            .y = out,
-            .pixels = state->pixels,
+            .y = y->data + channel * y->stride,
+            .rows = state->pack.out_y,
+            .x_columns = state->pack.args.columns,
+            .y_columns = state->pack.out_x,
             .taps = taps,
             .bias = layer->weights[2]->values[row],
             .min = state->min,
             .max = state->max,
         });
-        goss_unpack_rows(&state->pack, out, state->pack.out_y, y->data + channel * y->stride);
     }
+}
+
+static void run(const goss_layer *layer)
+{
+    goss_pool_run(layer->pool, layer->inputs[0]->images * layer->inputs[0]->channels, run_channel, layer);
 }
 
 goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error)
@@ -60,8 +67,7 @@ goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, g
         state->tap_offset[tap] = (uint32_t)(goss_pack_tap(&state->pack, conv, (uint32_t)(tap / conv->kernel_x),
                                                           (uint32_t)(tap % conv->kernel_x)) *
                                             sizeof(float));
-    if (!checked_align_up((size_t)conv->out_y * state->pack.columns, layer->kernels->lanes, &state->pixels) ||
-        !checked_multiply(state->pack.plane_floats + state->pixels, sizeof(float), &layer->scratch_bytes))
+    if (!checked_multiply(state->pack.plane_floats, layer->threads * sizeof(float), &layer->scratch_bytes))
         return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a padded plane is larger than 4 GiB",
                          layer->name);
 

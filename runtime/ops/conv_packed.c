@@ -1,6 +1,6 @@
 /* Convolution with any kernel, as weights x packed planes: each column of the weight matrix, one input channel at one
  * kernel position, is a plane of its own that begins at that position's offset. A strip of output rows at a time, so
- * that the surplus columns of packing live in a small buffer. */
+ * that the surplus columns of packing live in a small buffer; threads take strips. */
 #include <stdio.h>
 
 #include "checked.h"
@@ -8,6 +8,7 @@
 #include "error.h"
 #include "memory.h"
 #include "pack.h"
+#include "pool.h"
 #include "spmm.h"
 
 enum { STRIP_PIXELS = 256 };
@@ -19,25 +20,51 @@ typedef struct packed_state {
     uint32_t offsets[];
 } packed_state;
 
+/* What the tasks of one image share. */
+typedef struct packed_run {
+    const goss_layer *layer;
+    const packed_state *state;
+    const float *x; /* the image's planes */
+    float *y, *packed, *strips;
+} packed_run;
+
+static void pack_channel(const void *context, size_t channel, size_t thread)
+{
+    const packed_run *r = context;
+    (void)thread;
+    goss_pack_plane(r->layer, &r->state->pack, r->x + channel * r->layer->inputs[0]->stride,
+                    r->packed + channel * r->state->pack.plane_floats);
+}
+
+static void run_strip(const void *context, size_t index, size_t thread)
+{
+    const packed_run *r = context;
+    const packed_state *state = r->state;
+    const goss_pack *pack = &state->pack;
+    const goss_value *y = r->layer->output;
+    const size_t row = index * state->strip_rows, left = pack->out_y - row, lanes = r->layer->kernels->lanes;
+    const size_t rows = left < state->strip_rows ? left : state->strip_rows;
+    const size_t pixels = (rows * pack->args.columns + lanes - 1) / lanes * lanes;
+    float *strip = r->strips + thread * y->channels * state->strip_stride;
+
+    goss_spmm_run(&state->spmm, r->packed + row * pack->args.columns, strip, state->strip_stride, pixels);
+    for (size_t c = 0; c < y->channels; c++)
+        goss_unpack_rows(r->layer, pack, strip + c * state->strip_stride, rows,
+                         r->y + c * y->stride + row * pack->out_x);
+}
+
 static void run(const goss_layer *layer)
 {
     const packed_state *state = layer->state;
-    const goss_pack *pack = &state->pack;
     const goss_value *x = layer->inputs[0], *y = layer->output;
-    float *packed = (float *)(void *)layer->scratch, *strip = packed + x->channels * pack->plane_floats;
+    packed_run r = {.layer = layer, .state = state, .packed = (float *)(void *)layer->scratch};
+    r.strips = r.packed + x->channels * state->pack.plane_floats;
 
     for (size_t image = 0; image < x->images; image++) {
-        for (size_t c = 0; c < x->channels; c++)
-            goss_pack_plane(pack, x->data + (image * x->channels + c) * x->stride, packed + c * pack->plane_floats);
-
-        for (size_t row = 0; row < pack->out_y; row += state->strip_rows) {
-            const size_t left = pack->out_y - row, rows = left < state->strip_rows ? left : state->strip_rows;
-            const size_t lanes = layer->kernels->lanes, pixels = (rows * pack->columns + lanes - 1) / lanes * lanes;
-            goss_spmm_run(&state->spmm, packed + row * pack->columns, strip, state->strip_stride, pixels);
-            for (size_t c = 0; c < y->channels; c++)
-                goss_unpack_rows(pack, strip + c * state->strip_stride, rows,
-                                 y->data + (image * y->channels + c) * y->stride + row * pack->out_x);
-        }
+        r.x = x->data + image * x->channels * x->stride;
+        r.y = y->data + image * y->channels * y->stride;
+        goss_pool_run(layer->pool, x->channels, pack_channel, &r);
+        goss_pool_run(layer->pool, (state->pack.out_y + state->strip_rows - 1) / state->strip_rows, run_strip, &r);
     }
 }
 
@@ -46,11 +73,12 @@ static goss_status plan_scratch(goss_layer *layer, const goss_conv *conv, packed
     const goss_pack *pack = &state->pack;
     size_t planes = 0, strip = 0, floats = 0;
 
-    state->strip_rows = pack->columns >= STRIP_PIXELS ? 1 : STRIP_PIXELS / pack->columns;
+    state->strip_rows = pack->args.columns >= STRIP_PIXELS ? 1 : STRIP_PIXELS / pack->args.columns;
     if (state->strip_rows > pack->out_y) state->strip_rows = pack->out_y;
-    if (!checked_align_up(state->strip_rows * pack->columns, layer->kernels->lanes, &state->strip_stride) ||
+    if (!checked_align_up(state->strip_rows * pack->args.columns, layer->kernels->lanes, &state->strip_stride) ||
         !checked_multiply(conv->x->channels, pack->plane_floats, &planes) || planes > UINT32_MAX / sizeof(float) ||
-        !checked_multiply(conv->weights->rows, state->strip_stride, &strip) || !checked_add(planes, strip, &floats) ||
+        !checked_multiply(conv->weights->rows, state->strip_stride, &strip) ||
+        !checked_multiply(strip, layer->threads, &strip) || !checked_add(planes, strip, &floats) ||
         !checked_multiply(floats, sizeof(float), &layer->scratch_bytes))
         return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): needs more than 4 GiB of scratch", layer->name);
     return GOSS_OK;
@@ -74,7 +102,8 @@ goss_status goss_conv_packed_plan(goss_layer *layer, const goss_conv *conv, goss
             for (uint32_t kx = 0; kx < conv->kernel_x; kx++)
                 *column++ = (uint32_t)((c * state->pack.plane_floats + goss_pack_tap(&state->pack, conv, ky, kx)) *
                                        sizeof(float));
-    goss_spmm_plan(layer, conv->weights, conv->bias, conv->min, conv->max, column_offset, state->offsets, &state->spmm);
+    goss_spmm_plan(layer, conv->weights, conv->bias, conv->min, conv->max, 1, column_offset, state->offsets,
+                   &state->spmm);
 
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "packed + pointwise_f32_%ux1", conv->weights->block_rows);

@@ -2,21 +2,53 @@
 #include <stdio.h>
 
 #include "conv.h"
-#include "memory.h"
+#include "pool.h"
 #include "spmm.h"
 
+enum {
+    TASKS_PER_THREAD = 4, /* so that threads of unequal speed end together */
+    GROUP_TILES = 4,      /* a task with fewer pixel tiles reads its weights for too little work */
+};
+
 typedef struct pointwise_state {
+    size_t groups, group_pixels; /* of pixels: what one task takes */
     goss_spmm spmm;
     uint32_t offsets[];
 } pointwise_state;
 
+/* One part of the rows times one group of the pixels of one image. Neighbouring tasks share the pixels. */
+static void run_task(const void *context, size_t index, size_t thread)
+{
+    const goss_layer *layer = context;
+    const pointwise_state *state = layer->state;
+    const goss_value *x = layer->inputs[0], *residual = layer->inputs[3], *y = layer->output;
+    (void)thread;
+
+    const size_t group = index / state->spmm.parts % state->groups, image = index / state->spmm.parts / state->groups;
+    const size_t pixel = group * state->group_pixels, left = y->stride - pixel;
+    const size_t in = image * x->channels * x->stride + pixel, out = image * y->channels * y->stride + pixel;
+    goss_spmm_run_part(&state->spmm.part[index % state->spmm.parts], x->data + in,
+                       residual ? residual->data + out : NULL, y->data + out, y->stride,
+                       left < state->group_pixels ? left : state->group_pixels);
+}
+
 static void run(const goss_layer *layer)
 {
     const pointwise_state *state = layer->state;
-    const goss_value *x = layer->inputs[0], *y = layer->output;
-    for (size_t image = 0; image < x->images; image++)
-        goss_spmm_run(&state->spmm, x->data + image * x->channels * x->stride,
-                      y->data + image * y->channels * y->stride, y->stride, y->stride);
+    goss_pool_run(layer->pool, layer->output->images * state->groups * state->spmm.parts, run_task, layer);
+}
+
+/* Threads share the pixels where there are many; else the rows, balanced by their blocks. */
+static size_t divide_work(const goss_layer *layer, const goss_conv *conv, pointwise_state *state)
+{
+    const size_t stride = layer->output->stride, tasks = layer->threads > 1 ? layer->threads * TASKS_PER_THREAD : 1;
+    const size_t tile = goss_spmm_tile(layer, conv->weights), tiles = (stride + tile - 1) / tile;
+    const bool by_pixels = tiles >= tasks * GROUP_TILES;
+    const size_t group_tiles = by_pixels ? (tiles + tasks - 1) / tasks : tiles;
+
+    state->group_pixels = group_tiles * tile;
+    state->groups = (tiles + group_tiles - 1) / group_tiles;
+    return by_pixels ? 1 : tasks < GOSS_SPMM_CUTS ? tasks : GOSS_SPMM_CUTS;
 }
 
 goss_status goss_conv_pointwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error)
@@ -30,9 +62,12 @@ goss_status goss_conv_pointwise_plan(goss_layer *layer, const goss_conv *conv, g
     pointwise_state *state = layer->state;
     uint32_t *column_offset = state->offsets + offsets;
     for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * conv->x->stride * sizeof(float));
-    goss_spmm_plan(layer, conv->weights, conv->bias, conv->min, conv->max, column_offset, state->offsets, &state->spmm);
+    const size_t cuts = divide_work(layer, conv, state);
+    goss_spmm_plan(layer, conv->weights, conv->bias, conv->min, conv->max, cuts, column_offset, state->offsets,
+                   &state->spmm);
 
     layer->run = run;
-    snprintf(layer->kernel_name, sizeof layer->kernel_name, "pointwise_f32_%ux1", conv->weights->block_rows);
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "pointwise_f32_%ux1%s", conv->weights->block_rows,
+             conv->residual ? " + add" : "");
     return GOSS_OK;
 }

@@ -8,6 +8,7 @@
 
 #include "gossamer.h"
 #include "kernels.h"
+#include "pool.h"
 #include "weights.h"
 
 enum { GOSS_NODE_MAX_INPUTS = 4 };
@@ -28,9 +29,10 @@ typedef struct goss_layer goss_layer;
 
 typedef struct goss_op {
     const char *name;
-    uint32_t code;       /* FORMAT.md section 8 */
-    uint32_t inputs;     /* weights included */
-    uint32_t attributes; /* 32-bit words */
+    uint32_t code;            /* FORMAT.md section 8 */
+    uint32_t inputs;          /* weights included */
+    uint32_t optional_inputs; /* that may follow: 0 or 1 */
+    uint32_t attributes;      /* 32-bit words */
 
     /* Checks the layer's inputs and attributes, gives the output its shape (goss_value_set_shape), chooses how to run
      * and says so in kernel_name and reason. */
@@ -43,12 +45,14 @@ struct goss_layer {
     const char *name;
     const unsigned char *attributes;
     const goss_kernels *kernels;
-    const goss_value *inputs[GOSS_NODE_MAX_INPUTS];    /* NULL where the input is weights */
+    const goss_value *inputs[GOSS_NODE_MAX_INPUTS];    /* NULL where the input is weights, or absent */
     const goss_weights *weights[GOSS_NODE_MAX_INPUTS]; /* NULL where it is not */
     const uint32_t *weight_dims[GOSS_NODE_MAX_INPUTS];
     uint32_t weight_ranks[GOSS_NODE_MAX_INPUTS];
     goss_value *output;
     unsigned char *scratch; /* scratch_bytes, alive during run only */
+    goss_pool *pool;        /* for run; NULL with one thread */
+    size_t threads;         /* of the pool, at least 1: concurrent tasks need scratch of their own */
 
     /* Filled by op->plan. */
     void (*run)(const goss_layer *layer);

@@ -8,21 +8,16 @@ size_t goss_spmm_offset_count(const goss_weights *weights)
     return weights->sparse ? weights->blocks : weights->columns;
 }
 
+size_t goss_spmm_tile(const goss_layer *layer, const goss_weights *weights)
+{
+    return GOSS_POINTWISE_ACCUMULATORS / weights->block_rows * layer->kernels->lanes;
+}
+
 static uint32_t log2_of(uint32_t block_rows)
 {
     uint32_t log2 = 0;
     while (block_rows >>= 1) log2++;
     return log2;
-}
-
-/* Block rows of one size; none is no segment. */
-static void add_segment(goss_spmm *spmm, const goss_layer *layer, uint32_t rows, size_t first_row,
-                        goss_pointwise_f32_args args)
-{
-    if (args.block_rows == 0) return;
-    spmm->kernel[spmm->segments] = layer->kernels->pointwise_f32[log2_of(rows)];
-    spmm->first_row[spmm->segments] = first_row;
-    spmm->args[spmm->segments++] = args;
 }
 
 static void explain(goss_layer *layer, const goss_weights *weights)
@@ -38,22 +33,52 @@ static void explain(goss_layer *layer, const goss_weights *weights)
                  left, weights->rows);
 }
 
+/* One more part: the first `block_rows` block rows of what `rest` describes. Moves `rest` behind them. */
+static void cut_part(goss_spmm *spmm, const goss_layer *layer, uint32_t rows, size_t block_rows, size_t *first_row,
+                     goss_pointwise_f32_args *rest)
+{
+    if (block_rows == 0) return;
+    goss_spmm_part *part = &spmm->part[spmm->parts++];
+    *part = (goss_spmm_part){
+        .kernel = layer->kernels->pointwise_f32[log2_of(rows)],
+        .args = *rest,
+        .first_row = *first_row,
+    };
+    part->args.block_rows = block_rows;
+
+    size_t blocks = block_rows * rest->columns;
+    if (rest->block_count) {
+        blocks = 0;
+        for (size_t row = 0; row < block_rows; row++) blocks += rest->block_count[row];
+        rest->block_count += block_rows;
+        rest->plane_offset += blocks;
+    }
+    rest->weights += blocks * rows;
+    rest->bias += block_rows * rows;
+    rest->block_rows -= block_rows;
+    *first_row += block_rows * rows;
+}
+
+/* How many of the next block rows hold about `share` blocks; at least 1. */
+static size_t rows_of_share(const goss_pointwise_f32_args *rest, size_t share)
+{
+    size_t blocks = 0, row = 0;
+    while (row < rest->block_rows && (row == 0 || blocks < share))
+        blocks += rest->block_count ? rest->block_count[row++] : (row++, rest->columns);
+    return row;
+}
+
 void goss_spmm_plan(goss_layer *layer, const goss_weights *weights, const goss_weights *bias, float min, float max,
-                    const uint32_t *column_offset, uint32_t *offsets, goss_spmm *spmm)
+                    size_t cuts, const uint32_t *column_offset, uint32_t *offsets, goss_spmm *spmm)
 {
     const size_t whole = weights->rows / weights->block_rows, left = weights->rows % weights->block_rows;
-    size_t whole_blocks = 0; /* stored in whole block rows */
-
-    if (weights->sparse) {
-        for (size_t row = 0; row < whole; row++) whole_blocks += weights->counts[row];
+    if (weights->sparse)
         for (size_t block = 0; block < weights->blocks; block++)
             offsets[block] = column_offset[goss_weights_column(weights, block)];
-    } else {
-        whole_blocks = whole * weights->columns;
+    else
         memcpy(offsets, column_offset, weights->columns * sizeof *offsets);
-    }
 
-    goss_pointwise_f32_args args = {
+    goss_pointwise_f32_args rest = {
         .weights = weights->values,
         .bias = bias->values,
         .plane_offset = offsets,
@@ -63,28 +88,32 @@ void goss_spmm_plan(goss_layer *layer, const goss_weights *weights, const goss_w
         .min = min,
         .max = max,
     };
-    spmm->segments = 0;
-    add_segment(spmm, layer, weights->block_rows, 0, args);
-
-    args.weights += whole_blocks * weights->block_rows;
-    args.bias += whole * weights->block_rows;
-    args.block_rows = left;
-    if (weights->sparse) {
-        args.plane_offset += whole_blocks;
-        args.block_count += whole;
+    size_t first_row = 0;
+    spmm->parts = 0;
+    const size_t share = (weights->sparse ? weights->blocks : whole * weights->columns) / cuts;
+    while (rest.block_rows > 0) {
+        const bool last = spmm->parts + 1 >= cuts;
+        const size_t rows = last ? rest.block_rows : rows_of_share(&rest, share);
+        cut_part(spmm, layer, weights->block_rows, rows, &first_row, &rest);
     }
-    add_segment(spmm, layer, 1, whole * weights->block_rows, args);
+    rest.block_rows = left;
+    cut_part(spmm, layer, 1, left, &first_row, &rest);
     explain(layer, weights);
+}
+
+void goss_spmm_run_part(const goss_spmm_part *part, const float *x, const float *residual, float *y, size_t y_stride,
+                        size_t pixels)
+{
+    goss_pointwise_f32_args args = part->args;
+    args.x = x;
+    args.residual = residual ? residual + part->first_row * y_stride : NULL;
+    args.y = y + part->first_row * y_stride;
+    args.y_stride = y_stride;
+    args.pixels = pixels;
+    part->kernel(&args);
 }
 
 void goss_spmm_run(const goss_spmm *spmm, const float *x, float *y, size_t y_stride, size_t pixels)
 {
-    for (uint32_t i = 0; i < spmm->segments; i++) {
-        goss_pointwise_f32_args args = spmm->args[i];
-        args.x = x;
-        args.y = y + spmm->first_row[i] * y_stride;
-        args.y_stride = y_stride;
-        args.pixels = pixels;
-        spmm->kernel[i](&args);
-    }
+    for (size_t i = 0; i < spmm->parts; i++) goss_spmm_run_part(&spmm->part[i], x, NULL, y, y_stride, pixels);
 }

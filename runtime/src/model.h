@@ -19,6 +19,7 @@ typedef struct goss_tensor {
 typedef struct goss_node {
     const char *name;
     const goss_op *op;
+    uint32_t input_count;
     uint32_t inputs[GOSS_NODE_MAX_INPUTS];
     uint32_t output;
     const unsigned char *attributes; /* 32-bit words, as many as the operator says */

@@ -25,8 +25,9 @@ static goss_status plan_layer(goss_plan *plan, const goss_node *node, goss_layer
     layer->name = node->name;
     layer->attributes = node->attributes;
     layer->kernels = plan->kernels;
+    layer->threads = 1;
     layer->output = &plan->values[node->output];
-    for (uint32_t i = 0; i < node->op->inputs; i++) {
+    for (uint32_t i = 0; i < node->input_count; i++) {
         const goss_tensor *tensor = &plan->model->tensors[node->inputs[i]];
         if (tensor->role != GOSS_ROLE_WEIGHTS) {
             layer->inputs[i] = &plan->values[node->inputs[i]];
@@ -64,7 +65,7 @@ static void find_last_uses(const goss_plan *plan, memory_plan *memory)
     for (uint32_t layer = 0; layer < model->node_count; layer++) {
         const goss_node *node = &model->nodes[layer];
         memory->last_use[node->output] = layer;
-        for (uint32_t i = 0; i < node->op->inputs; i++) memory->last_use[node->inputs[i]] = layer;
+        for (uint32_t i = 0; i < node->input_count; i++) memory->last_use[node->inputs[i]] = layer;
     }
     for (uint32_t i = 0; i < model->tensor_count; i++)
         if (model->tensors[i].role == GOSS_ROLE_OUTPUT) memory->last_use[i] = model->node_count - 1;
@@ -75,7 +76,7 @@ static int32_t reusable_item(const goss_plan *plan, const memory_plan *memory, u
 {
     const goss_node *node = &plan->model->nodes[layer];
     if (!plan->layers[layer].in_place) return NO_MEMORY;
-    for (uint32_t i = 0; i < node->op->inputs; i++) {
+    for (uint32_t i = 0; i < node->input_count; i++) {
         const uint32_t input = node->inputs[i];
         if (plan->model->tensors[input].role != GOSS_ROLE_OUTPUT && memory->last_use[input] == layer &&
             plan->values[input].floats >= plan->values[node->output].floats)

@@ -179,7 +179,7 @@ goss_status goss_session_layer(const goss_session *session, uint32_t index, goss
         .rank = layer->output->rank,
     };
     memcpy(info->dims, layer->output->dims, sizeof info->dims);
-    for (uint32_t i = 0; i < layer->op->inputs; i++) {
+    for (uint32_t i = 0; i < GOSS_NODE_MAX_INPUTS; i++) {
         const goss_weights *weights = layer->weights[i];
         if (!weights) continue;
         info->weight_bytes += weights->bytes;

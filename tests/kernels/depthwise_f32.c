@@ -1,36 +1,47 @@
 #include "families.h"
 
-static void test_shape(test *t, size_t taps, size_t pixels, range clamp)
-{
-    case_begin(t, "depthwise_f32", "taps %zu, pixels %zu, clamp %g to %g", taps, pixels, (double)clamp.min,
-               (double)clamp.max);
-    enum { FARTHEST = 3 * 67 }; /* floats between the first tap and the last */
-    uint32_t *tap_offset = input_new(t, taps * sizeof *tap_offset);
-    for (size_t tap = 0; tap < taps; tap++) tap_offset[tap] = (uint32_t)sizeof(float) * random_below(t, FARTHEST + 1);
-    tap_offset[taps - 1] = (uint32_t)sizeof(float) * FARTHEST;
+typedef struct shape {
+    size_t taps, rows, columns;
+} shape;
 
-    float *y = output_new(t, pixels * sizeof *y);
+static void test_shape(test *t, shape s, range clamp)
+{
+    enum { FARTHEST = 3 * 67 }; /* floats between the first tap and the last */
+    const size_t x_columns = s.columns + random_below(t, 5), lanes = t->kernels->lanes;
+    case_begin(t, "depthwise_f32", "taps %zu, %zu rows of %zu in %zu, clamp %g to %g", s.taps, s.rows, s.columns,
+               x_columns, (double)clamp.min, (double)clamp.max);
+    uint32_t *tap_offset = input_new(t, s.taps * sizeof *tap_offset);
+    for (size_t tap = 0; tap < s.taps; tap++) tap_offset[tap] = (uint32_t)sizeof(float) * random_below(t, FARTHEST + 1);
+    tap_offset[s.taps - 1] = (uint32_t)sizeof(float) * FARTHEST;
+
+    float *y = output_new(t, s.rows * s.columns * sizeof *y);
     const goss_depthwise_f32_args args = {
-        .x = input_random(t, FARTHEST + pixels),
-        .weights = input_random(t, taps),
+        .x = input_random(t, FARTHEST + s.rows * x_columns + lanes),
+        .weights = input_random(t, s.taps),
         .tap_offset = tap_offset,
         .y = y,
-        .pixels = pixels,
-        .taps = taps,
+        .rows = s.rows,
+        .x_columns = x_columns,
+        .y_columns = s.columns,
+        .taps = s.taps,
         .bias = random_f32(t),
         .min = clamp.min,
         .max = clamp.max,
     };
     RUN_KERNEL(t, depthwise_f32, &args);
-    for (size_t pixel = 0; pixel < pixels; pixel++)
-        expect_close(t, pixel, y[pixel], reference_depthwise_f32(&args, pixel));
+    for (size_t row = 0; row < s.rows; row++)
+        for (size_t column = 0; column < s.columns; column++)
+            expect_close(t, row * s.columns + column, y[row * s.columns + column],
+                         reference_depthwise_f32(&args, row, column));
     case_end(t);
 }
 
+/* Every tile width, with and without a rest; rows narrower than a vector. */
 void test_depthwise_f32(test *t)
 {
-    static const size_t taps[] = {1, 9, 25};
-    for (size_t i = 0; i < 3; i++)
-        for (size_t vectors = 1; vectors <= 17; vectors++)
-            for (size_t c = 0; c < CLAMPS; c++) test_shape(t, taps[i], vectors * t->kernels->lanes, clamps[c]);
+    static const size_t taps[] = {1, 6, 9, 25}, rows[] = {0, 1, 2, 5};
+    for (size_t i = 0; i < 4; i++)
+        for (size_t columns = 1; columns <= 5 * t->kernels->lanes; columns += columns < 9 ? 1 : 3)
+            for (size_t r = 0; r < 4; r++)
+                test_shape(t, (shape){taps[i], rows[r], columns}, clamps[(columns + r) % CLAMPS]);
 }

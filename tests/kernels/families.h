@@ -7,6 +7,7 @@
 #include "harness.h"
 
 void test_pointwise_f32(test *t);
+void test_pack_f32(test *t);
 void test_depthwise_f32(test *t);
 void test_fully_connected_f32(test *t);
 void test_fully_connected_sparse_f32(test *t);

@@ -13,6 +13,7 @@ static const struct {
     family_test run;
 } families[] = {
     {"pointwise_f32", test_pointwise_f32},
+    {"pack_f32", test_pack_f32},
     {"depthwise_f32", test_depthwise_f32},
     {"fully_connected_f32", test_fully_connected_f32},
     {"fully_connected_sparse_f32", test_fully_connected_sparse_f32},

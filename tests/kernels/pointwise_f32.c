@@ -28,7 +28,7 @@ static size_t choose_blocks(test *t, const shape *s, uint32_t *block_count, uint
     return blocks;
 }
 
-static void test_shape(test *t, shape s, range clamp)
+static void test_shape(test *t, shape s, bool residual, range clamp)
 {
     static const char *const names[GOSS_BLOCK_ROW_SIZES] = {"pointwise_f32_1x1", "pointwise_f32_2x1",
                                                             "pointwise_f32_4x1", "pointwise_f32_8x1"};
@@ -36,8 +36,8 @@ static void test_shape(test *t, shape s, range clamp)
     const bool dense = s.density > 1;
     const size_t size = (size_t)1 << s.size, rows = s.block_rows * size;
     const size_t plane_floats = s.pixels + 3, y_stride = s.pixels + random_below(t, 3) * t->kernels->lanes;
-    case_begin(t, names[s.size], "block_rows %zu, columns %zu, pixels %zu, y_stride %zu, %s, clamp %g to %g",
-               s.block_rows, s.columns, s.pixels, y_stride,
+    case_begin(t, names[s.size], "block_rows %zu, columns %zu, pixels %zu, y_stride %zu, %s%s, clamp %g to %g",
+               s.block_rows, s.columns, s.pixels, y_stride, residual ? "residual, " : "",
                dense             ? "dense"
                : s.density > 0.5 ? "few zeros"
                : s.density > 0   ? "many zeros"
@@ -55,6 +55,7 @@ static void test_shape(test *t, shape s, range clamp)
         .plane_offset = plane_offsets(t, columns, dense ? s.columns : blocks, plane_floats),
         .block_count = dense ? NULL : block_count,
         .columns = dense ? s.columns : 0,
+        .residual = residual ? input_random(t, rows * y_stride) : NULL,
         .y = y,
         .y_stride = y_stride,
         .pixels = s.pixels,
@@ -85,6 +86,7 @@ void test_pointwise_f32(test *t)
                 for (size_t c = 0; c < 4; c++)
                     for (size_t d = 0; d < 4; d++) {
                         const shape s = {size, block_rows[r], columns[c], vectors * t->kernels->lanes, densities[d]};
-                        test_shape(t, s, clamps[cases++ % CLAMPS]);
+                        test_shape(t, s, cases / CLAMPS % 2, clamps[cases % CLAMPS]);
+                        cases++;
                     }
 }

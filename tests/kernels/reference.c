@@ -43,15 +43,16 @@ reference reference_pointwise_f32(const goss_pointwise_f32_args *a, size_t block
         const double weight = (double)a->weights[(first + b) * block_rows + row % block_rows];
         sum_add(&s, weight * at_offset(a->x, plane_offset[b], pixel));
     }
+    if (a->residual) sum_add(&s, (double)a->residual[row * a->y_stride + pixel]);
     return sum_result(s, 1, a->min, a->max);
 }
 
-reference reference_depthwise_f32(const goss_depthwise_f32_args *a, size_t pixel)
+reference reference_depthwise_f32(const goss_depthwise_f32_args *a, size_t row, size_t column)
 {
     sum s = {0};
     sum_add(&s, (double)a->bias);
     for (size_t tap = 0; tap < a->taps; tap++)
-        sum_add(&s, (double)a->weights[tap] * at_offset(a->x, a->tap_offset[tap], pixel));
+        sum_add(&s, (double)a->weights[tap] * at_offset(a->x, a->tap_offset[tap], row * a->x_columns + column));
     return sum_result(s, 1, a->min, a->max);
 }
 

@@ -49,7 +49,8 @@ class Model:
         return next(tensor for tensor in self.tensors if tensor.name == name)
 
     def ops(self):
-        return [node.op for node in self.nodes]
+        residual = {4: " + residual"}  # by the number of a convolution's inputs
+        return [node.op + residual.get(len(node.inputs), "") for node in self.nodes]
 
 
 def sections(data):
@@ -171,7 +172,10 @@ def compute(node, inputs):
     x = inputs[0]
     if node.op == "conv":
         words = node.integers(9)
-        y = conv(*inputs, words[0:2], words[2:6], words[6:8], words[8])
+        y = conv(*inputs[:3], words[0:2], words[2:6], words[6:8], words[8])
+        if len(inputs) == 4:
+            assert inputs[3].shape == y.shape
+            y += inputs[3]
         return np.clip(y, *node.clamp())
     if node.op == "fully_connected":
         return np.clip(x @ inputs[1].T + inputs[2], *node.clamp())

@@ -57,8 +57,7 @@ def ops(data):
 def test_mobilenet_blocks_of_every_opset_agree(opset, head):
     data = assert_same_answers(mobilenet(opset, head))
     assert ops(data) == ["conv"] * 5 + [
-        "conv",
-        "add",
+        "conv + residual",
         "global_average_pool",
         "fully_connected",
         "softmax",
@@ -113,7 +112,9 @@ def test_mobilenet_v1_of_the_dynamo_exporter_agrees(torch_models, image, head):
 def test_mobilenet_v2_of_the_dynamo_exporter_agrees(torch_models, image, opset, optimize):
     model = torch_models.trained(torch_models.MobileNetV2())
     exported = torch_models.export_by_dynamo(model, image, opset, optimize=optimize)
-    assert ops(assert_same_answers(exported)).count("add") == 3
+    found = ops(assert_same_answers(exported))
+    assert found.count("conv + residual") == 3
+    assert "add" not in found
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -351,6 +352,20 @@ def test_dropout_and_identity_leave_no_node():
     y = g.node("Dropout", g.node("Identity", "x"), g.constant(0.5))
     data = assert_same_answers(g.model(g.node("Cast", g.node("Relu", y), to=TensorProto.FLOAT)))
     assert ops(data) == ["clamp"]
+
+
+def test_the_later_pointwise_summand_adds_the_earlier_one():
+    g = GraphBuilder(x=[2, 4, 5, 5])
+    late = g.conv(g.node("Relu", "x"), 4, 4, 1)
+    early = g.conv("x", 4, 4, 1)
+    total = g.node("Relu", g.node("Add", early, late))
+    assert ops(assert_same_answers(g.model(total))) == ["clamp", "conv", "conv + residual"]
+
+
+def test_a_summand_of_another_kind_of_convolution_is_added_apart():
+    g = GraphBuilder(x=[1, 4, 5, 5])
+    y = g.node("Add", g.conv("x", 4, 4, 3, pads=[1, 1, 1, 1]), "x")
+    assert ops(assert_same_answers(g.model(y))) == ["conv", "add"]
 
 
 # ---- Graphs that must not be fused --------------------------------------------------------------

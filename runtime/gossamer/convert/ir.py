@@ -4,7 +4,8 @@
 op                   inputs                                    attributes
 ===================  ========================================  ===================================
 conv                 x (N,C,H,W), weights (M,C/groups,kh,kw),  strides, pads (top, left, bottom,
-                     bias (M)                                  right), dilations, groups, min, max
+                     bias (M); a pointwise one also what it    right), dilations, groups, min, max
+                     adds before the clamp (N,M,H,W)
 fully_connected      x (N,C), weights (M,C), bias (M)          min, max
 global_average_pool  x (N,C,H,W)                               keep_dims
 add                  a, b of one shape                         min, max

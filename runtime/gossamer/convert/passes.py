@@ -24,6 +24,7 @@ def optimize(graph: Graph) -> None:
     fold_padding(graph)
     fuse(graph, merge_scale_shift)
     replace_scale_shift(graph)
+    fuse_residuals(graph)
     fuse(graph, merge_clamp)
     fuse(graph, merge_reshapes)
     fuse(graph, merge_reshape_into_pool)
@@ -120,6 +121,27 @@ def replace_scale_shift(graph: Graph) -> None:
         node.inputs = [node.inputs[0], _constant(f"{node.name}.scale", weights), bias]
 
 
+def fuse_residuals(graph: Graph) -> None:
+    """Let the later of two summands, where it is a pointwise convolution, add the earlier one."""
+    position = dict.fromkeys(graph.inputs, -1)
+    position.update((node.output, number) for number, node in enumerate(graph.nodes))
+    uses, producers = graph.use_counts(), graph.producers()
+    kept = []
+    for node in graph.nodes:
+        summands = sorted(node.inputs, key=lambda value: position.get(value, -1))
+        conv = producers.get(summands[-1]) if node.op == "add" else None
+        takes = conv and uses[summands[-1]] == 1 and _takes_residual(conv)
+        if takes and summands[0].data is None:
+            conv.inputs.append(summands[0])
+            conv.attributes.update({bound: node.attributes[bound] for bound in ("min", "max")})
+            conv.output = node.output
+            producers[node.output] = conv
+            position[node.output] = position[summands[-1]]
+        else:
+            kept.append(node)
+    graph.nodes = kept
+
+
 def merge_clamp(first: Node, second: Node) -> bool:
     """Clamp where the result is computed: ReLU, ReLU6, Clip."""
     if second.op != "clamp" or first.op not in ("conv", "fully_connected", "add", "clamp"):
@@ -173,6 +195,17 @@ def conv_attributes(groups: int) -> dict:
     """Attributes of a convolution that steps by one pixel, without padding or clamp."""
     geometry = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
     return {**geometry, "groups": groups, **no_clamp()}
+
+
+def _takes_residual(node: Node) -> bool:
+    if node.op != "conv" or len(node.inputs) != 3 or _clamps(node):
+        return False
+    return (
+        node.inputs[1].shape[2:] == (1, 1)
+        and node.attributes["strides"] == (1, 1)
+        and node.attributes["pads"] == (0, 0, 0, 0)
+        and node.attributes["groups"] == 1
+    )
 
 
 def _constant(name: str, data: np.ndarray) -> Value:
