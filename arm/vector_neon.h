@@ -6,7 +6,7 @@
 
 #define GOSS_ISA neon
 
-enum { VF32_LANES = 4 };
+enum { VF32_LANES = 4, VF32_REGISTERS = 32 };
 typedef float32x4_t vf32;
 
 static inline vf32 vf32_load(const float *p) { return vld1q_f32(p); }

@@ -9,7 +9,7 @@
 #define GOSS_ISA wasm_simd
 #endif
 
-enum { VF32_LANES = 4 };
+enum { VF32_LANES = 4, VF32_REGISTERS = 16 };
 typedef v128_t vf32;
 
 static inline vf32 vf32_load(const float *p) { return wasm_v128_load(p); }

@@ -12,10 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Vectors of results that a pointwise kernel keeps in registers: its tile is BLOCK_ROWS x (this / BLOCK_ROWS) of them.
- */
-enum { GOSS_POINTWISE_ACCUMULATORS = 8 };
-
 /* Sparse matrix x planes: pointwise convolution, and any other convolution over packed planes.
  * y[row][p] = clamp(bias[row] + sum over blocks of weight * x[plane_offset + p] + residual[row][p]). */
 typedef struct goss_pointwise_f32_args {
@@ -120,7 +116,8 @@ enum { GOSS_BLOCK_ROW_SIZES = 4 }; /* 1, 2, 4, 8: index = log2 */
 /* What one instruction set can do. Every entry is set: there is no fallback inside a table. */
 typedef struct goss_kernels {
     const char *isa;
-    size_t lanes; /* f32 in a vector; planes are padded to a multiple of it */
+    size_t pointwise_tile[GOSS_BLOCK_ROW_SIZES]; /* pixels that a pointwise kernel takes at a time */
+    size_t lanes;                                /* f32 in a vector; planes are padded to a multiple of it */
 
     void (*pointwise_f32[GOSS_BLOCK_ROW_SIZES])(const goss_pointwise_f32_args *);
     void (*pack_f32)(const goss_pack_f32_args *);

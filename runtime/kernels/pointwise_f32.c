@@ -1,17 +1,15 @@
 /* Sparse pointwise convolution, f32: blocks of 1, 2, 4 or 8 output channels x 1 input channel.
  *
  * Each loaded input vector feeds all rows of a block. That reuse, not the skipped work alone, is why few zeros
- * already pay. Every tile has rows * vectors = 8 accumulators: with the inputs and a weight that fits 16
- * registers. Dense weights are the case where every block is present: the same loop, offsets read anew each row.
- * The last pixels take narrower tiles of the same code, so planes are padded to one vector only.
+ * already pay. A tile's accumulators fill half of the registers (GOSS_TILE_VECTORS). Dense weights are the case where
+ * every block is present: the same loop, offsets read anew each row. The last pixels take narrower tiles of the same
+ * code, so planes are padded to one vector only.
  *
  * Block-sparse matrix times channel planes: Elsen et al. 2019, arXiv:1911.09723. */
 #include <assert.h>
 
 #include "kernels.h"
 #include "vector.h"
-
-enum { ACCUMULATORS = GOSS_POINTWISE_ACCUMULATORS };
 
 /* One column of pixels, `vectors` wide, through all block rows. Constant arguments unroll completely. */
 __attribute__((always_inline)) static inline void pointwise_tile(const goss_pointwise_f32_args *a, size_t pixel,
@@ -25,7 +23,7 @@ __attribute__((always_inline)) static inline void pointwise_tile(const goss_poin
     float *y = a->y + pixel;
 
     for (size_t block_row = 0; block_row < a->block_rows; block_row++) {
-        vf32 acc[ACCUMULATORS][ACCUMULATORS]; /* [rows][vectors] in use */
+        vf32 acc[8][8]; /* [rows][vectors] in use */
         for (int r = 0; r < rows; r++)
             for (int v = 0; v < vectors; v++) acc[r][v] = vf32_splat(bias[r]);
         bias += rows;
@@ -56,7 +54,7 @@ __attribute__((always_inline)) static inline void pointwise_tile(const goss_poin
 __attribute__((always_inline)) static inline void pointwise(const goss_pointwise_f32_args *a, int rows)
 {
     assert(a->pixels > 0 && a->pixels % VF32_LANES == 0 && a->y_stride >= a->pixels);
-    const int widest = ACCUMULATORS / rows;
+    const int widest = GOSS_TILE_VECTORS(rows);
     size_t vectors = a->pixels / VF32_LANES, pixel = 0;
 
     for (; vectors >= (size_t)widest; vectors -= (size_t)widest, pixel += (size_t)widest * VF32_LANES)
@@ -69,7 +67,7 @@ __attribute__((always_inline)) static inline void pointwise(const goss_pointwise
         pointwise_tile(a, pixel, rows, 2);
         vectors -= 2, pixel += 2 * VF32_LANES;
     }
-    if (vectors > 0) pointwise_tile(a, pixel, rows, 1);
+    if (widest > 1 && vectors > 0) pointwise_tile(a, pixel, rows, 1);
 }
 
 void GOSS_KERNEL(pointwise_f32_1x1)(const goss_pointwise_f32_args *a) { pointwise(a, 1); }

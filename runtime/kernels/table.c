@@ -24,6 +24,8 @@ extern const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA);
 
 const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .isa = GOSS_STRING(GOSS_ISA),
+    .pointwise_tile = {GOSS_TILE_VECTORS(1) * VF32_LANES, GOSS_TILE_VECTORS(2) * VF32_LANES,
+                       GOSS_TILE_VECTORS(4) * VF32_LANES, GOSS_TILE_VECTORS(8) * VF32_LANES},
     .lanes = VF32_LANES,
     .pointwise_f32 = {GOSS_KERNEL(pointwise_f32_1x1), GOSS_KERNEL(pointwise_f32_2x1), GOSS_KERNEL(pointwise_f32_4x1),
                       GOSS_KERNEL(pointwise_f32_8x1)},

@@ -2,6 +2,7 @@
  * GOSS_VECTOR_HEADER and included through this one, which also checks that the answer is complete.
  *
  *   vf32                      a vector of VF32_LANES floats; VF32_LANES is 4, 8 or 16
+ *   VF32_REGISTERS            how many of them the machine has: 16 or 32
  *   vf32_load(p)              p needs the alignment of a float only
  *   vf32_store(p, v)
  *   vf32_splat(s)
@@ -24,6 +25,10 @@
 #include GOSS_VECTOR_HEADER
 
 _Static_assert(VF32_LANES == 4 || VF32_LANES == 8 || VF32_LANES == 16, "a kernel's tiles assume this");
+
+/* Vectors of results that a tile of `rows` rows keeps in registers: half of the registers, the others are for operands;
+ * more than 8 in a row share nothing more. */
+#define GOSS_TILE_VECTORS(rows) (VF32_REGISTERS / 2 / (rows) < 8 ? VF32_REGISTERS / 2 / (rows) : 8)
 
 #define GOSS_CONCAT_(a, b) a##b
 #define GOSS_CONCAT(a, b)  GOSS_CONCAT_(a, b)

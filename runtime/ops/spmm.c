@@ -8,16 +8,16 @@ size_t goss_spmm_offset_count(const goss_weights *weights)
     return weights->sparse ? weights->blocks : weights->columns;
 }
 
-size_t goss_spmm_tile(const goss_layer *layer, const goss_weights *weights)
-{
-    return GOSS_POINTWISE_ACCUMULATORS / weights->block_rows * layer->kernels->lanes;
-}
-
 static uint32_t log2_of(uint32_t block_rows)
 {
     uint32_t log2 = 0;
     while (block_rows >>= 1) log2++;
     return log2;
+}
+
+size_t goss_spmm_tile(const goss_layer *layer, const goss_weights *weights)
+{
+    return layer->kernels->pointwise_tile[log2_of(weights->block_rows)];
 }
 
 static void explain(goss_layer *layer, const goss_weights *weights)

@@ -7,7 +7,7 @@
 
 #define GOSS_ISA generic
 
-enum { VF32_LANES = 4 };
+enum { VF32_LANES = 4, VF32_REGISTERS = 16 };
 typedef float vf32 __attribute__((vector_size(16)));
 typedef int32_t vi32_ __attribute__((vector_size(16)));
 

@@ -7,7 +7,7 @@
 
 #define GOSS_ISA avx2
 
-enum { VF32_LANES = 8 };
+enum { VF32_LANES = 8, VF32_REGISTERS = 16 };
 typedef __m256 vf32;
 
 static inline vf32 vf32_load(const float *p) { return _mm256_loadu_ps(p); }
