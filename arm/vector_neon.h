@@ -18,6 +18,10 @@ static inline vf32 vf32_mul(vf32 a, vf32 b) { return vmulq_f32(a, b); }
 static inline vf32 vf32_madd(vf32 acc, vf32 a, vf32 b) { return vfmaq_f32(acc, a, b); }
 static inline vf32 vf32_min(vf32 a, vf32 b) { return vminq_f32(a, b); }
 static inline vf32 vf32_max(vf32 a, vf32 b) { return vmaxq_f32(a, b); }
+static inline vf32 vf32_and(vf32 a, vf32 b)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
+}
 static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 {
     static const uint32_t lane[VF32_LANES] = {0, 1, 2, 3};

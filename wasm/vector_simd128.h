@@ -18,6 +18,7 @@ static inline vf32 vf32_splat(float s) { return wasm_f32x4_splat(s); }
 static inline vf32 vf32_add(vf32 a, vf32 b) { return wasm_f32x4_add(a, b); }
 static inline vf32 vf32_sub(vf32 a, vf32 b) { return wasm_f32x4_sub(a, b); }
 static inline vf32 vf32_mul(vf32 a, vf32 b) { return wasm_f32x4_mul(a, b); }
+static inline vf32 vf32_and(vf32 a, vf32 b) { return wasm_v128_and(a, b); }
 static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 {
     return wasm_v128_bitselect(v, fill, wasm_u32x4_lt(wasm_u32x4_const(0, 1, 2, 3), wasm_u32x4_splat((uint32_t)n)));

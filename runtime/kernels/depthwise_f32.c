@@ -14,6 +14,7 @@ __attribute__((always_inline)) static inline void depthwise_tile(const goss_dept
     const vf32 min = vf32_splat(a->min), max = vf32_splat(a->max);
     vf32 acc[VECTORS];
     for (int v = 0; v < vectors; v++) acc[v] = vf32_splat(a->bias);
+    GOSS_ROLLED
     for (size_t tap = 0; tap < taps; tap++) {
         const float *in = (const float *)(const void *)((const char *)x + a->tap_offset[tap]);
         const vf32 weight = vf32_splat(a->weights[tap]);

@@ -4,8 +4,8 @@
  *
  * Memory. Images are channel planes [C][stride]: H * W pixels in rows without gaps, padded to `stride`, a
  * multiple of the vector. Flat tensors are [N][C] without gaps. Tensors, scratch and weights are 64-byte aligned and
- * followed by at least 64 readable bytes. Padding holds garbage: kernels may compute on it and write it, and
- * no result may depend on it. */
+ * followed by at least 64 readable bytes. Padding holds garbage: kernels may compute on it and write
+ * it, and no result may depend on it. */
 #ifndef GOSS_KERNELS_H
 #define GOSS_KERNELS_H
 
@@ -58,6 +58,24 @@ typedef struct goss_depthwise_f32_args {
     size_t rows, x_columns, y_columns, taps;
     float bias, min, max;
 } goss_depthwise_f32_args;
+
+/* One channel of a depthwise convolution whose output has the size of its input, over the plane as it lies:
+ * y[p] = clamp(bias + sum over kernel rows r and columns c of weights[r][c] * x[p + column_offset[c] + r * row_offset],
+ * where column c counts only at pixels p with masks[c] set). */
+typedef struct goss_depthwise_same_f32_args {
+    const float *x;                 /* pixel 0; readable as far as the kernel reaches from every pixel */
+    const float *weights;           /* [kernel_y][kernel_x] */
+    const ptrdiff_t *column_offset; /* [kernel_x] floats from a pixel to what the column's top reads */
+    const float *const *masks;      /* [kernel_x] each [period + 64] words, all bits set or none, for a pixel's place in
+                                     * the period; NULL: the column always counts */
+    ptrdiff_t row_offset;           /* floats */
+    float *y;                       /* [pixels] */
+    size_t pixels;                  /* a multiple of the vector */
+    size_t period;                  /* a multiple of the vector and of the row */
+    size_t place;                   /* of pixel 0, a multiple of the vector below the period */
+    size_t kernel_y, kernel_x;
+    float bias, min, max;
+} goss_depthwise_same_f32_args;
 
 /* Dense matrix x vector. y[row] = clamp(bias[row] + sum of weights[row][c] * x[c]). */
 typedef struct goss_fully_connected_f32_args {
@@ -123,6 +141,7 @@ typedef struct goss_kernels {
     void (*pack_f32)(const goss_pack_f32_args *);
     void (*unpack_f32)(const goss_unpack_f32_args *);
     void (*depthwise_f32)(const goss_depthwise_f32_args *);
+    void (*depthwise_same_f32)(const goss_depthwise_same_f32_args *);
     void (*fully_connected_f32)(const goss_fully_connected_f32_args *);
     void (*fully_connected_sparse_f32)(const goss_fully_connected_sparse_f32_args *);
     void (*global_average_pool_f32)(const goss_global_average_pool_f32_args *);

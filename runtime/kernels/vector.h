@@ -9,6 +9,7 @@
  *   vf32_add(a, b)  vf32_sub(a, b)  vf32_mul(a, b)
  *   vf32_madd(acc, a, b)      acc + a * b; rounds once or twice, as is fastest
  *   vf32_min(a, b)  vf32_max(a, b)   any result when a lane is NaN
+ *   vf32_and(a, b)            bit by bit
  *   vf32_first(v, n, fill)    lanes below n from v, the others fill; 0 <= n <= VF32_LANES
  *   vf32_even(a, b)           lanes 0, 2, 4, ... of a, then those of b
  *   vf32_exp2(n)              2^n for whole n in [-126, 127]
@@ -35,6 +36,14 @@ _Static_assert(VF32_LANES == 4 || VF32_LANES == 8 || VF32_LANES == 16, "a kernel
 
 /* The name of a kernel on the instruction set being compiled: GOSS_KERNEL(add_f32) is goss_add_f32_neon. */
 #define GOSS_KERNEL(name) GOSS_CONCAT(goss_##name##_, GOSS_ISA)
+
+/* Before a loop that must stay one. WebAssembly has no registers that its compiler could see run out: it gathers the
+ * loads of an unrolled loop at its beginning, and the browser spills them. */
+#ifdef __wasm__
+#define GOSS_ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define GOSS_ROLLED
+#endif
 
 static inline vf32 vf32_clamp(vf32 v, vf32 min, vf32 max) { return vf32_min(vf32_max(v, min), max); }
 

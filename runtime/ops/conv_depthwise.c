@@ -51,9 +51,6 @@ static void run(const goss_layer *layer)
 goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error)
 {
     const size_t taps = conv->weights->columns;
-    if (conv->weights->sparse || conv->weights->block_rows != 1)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): depthwise weights must be dense in blocks of 1",
-                         layer->name);
     goss_status status = goss_layer_allocate_state(layer, sizeof(depthwise_state) + taps * sizeof(uint32_t), error);
     if (status) return status;
 

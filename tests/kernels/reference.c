@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 /* A sum that knows how far f32 may be off: each term is rounded once as a product and at most once for every
  * addition, by half an ulp each time (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2). */
@@ -53,6 +54,22 @@ reference reference_depthwise_f32(const goss_depthwise_f32_args *a, size_t row, 
     sum_add(&s, (double)a->bias);
     for (size_t tap = 0; tap < a->taps; tap++)
         sum_add(&s, (double)a->weights[tap] * at_offset(a->x, a->tap_offset[tap], row * a->x_columns + column));
+    return sum_result(s, 1, a->min, a->max);
+}
+
+reference reference_depthwise_same_f32(const goss_depthwise_same_f32_args *a, size_t pixel)
+{
+    sum s = {0};
+    sum_add(&s, (double)a->bias);
+    for (size_t column = 0; column < a->kernel_x; column++) {
+        const float *mask = a->masks[column];
+        uint32_t counts = UINT32_MAX;
+        if (mask) memcpy(&counts, &mask[(a->place + pixel) % a->period], sizeof counts);
+        for (size_t row = 0; row < a->kernel_y && counts; row++) {
+            const ptrdiff_t offset = a->column_offset[column] + (ptrdiff_t)row * a->row_offset;
+            sum_add(&s, (double)a->weights[row * a->kernel_x + column] * (double)a->x[(ptrdiff_t)pixel + offset]);
+        }
+    }
     return sum_result(s, 1, a->min, a->max);
 }
 

@@ -19,6 +19,7 @@ static inline vf32 vf32_mul(vf32 a, vf32 b) { return _mm512_mul_ps(a, b); }
 static inline vf32 vf32_madd(vf32 acc, vf32 a, vf32 b) { return _mm512_fmadd_ps(a, b, acc); }
 static inline vf32 vf32_min(vf32 a, vf32 b) { return _mm512_min_ps(a, b); }
 static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm512_max_ps(a, b); }
+static inline vf32 vf32_and(vf32 a, vf32 b) { return _mm512_and_ps(a, b); }
 static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 {
     return _mm512_mask_mov_ps(fill, (__mmask16)((1u << n) - 1), v);
