@@ -28,6 +28,7 @@ static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
     return vbslq_f32(vcltq_u32(vld1q_u32(lane), vdupq_n_u32((uint32_t)n)), v, fill);
 }
 static inline vf32 vf32_even(vf32 a, vf32 b) { return vuzp1q_f32(a, b); }
+static inline vf32 vf32_odd(vf32 a, vf32 b) { return vuzp2q_f32(a, b); }
 static inline vf32 vf32_exp2(vf32 n)
 {
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23));

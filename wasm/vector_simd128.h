@@ -24,6 +24,7 @@ static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
     return wasm_v128_bitselect(v, fill, wasm_u32x4_lt(wasm_u32x4_const(0, 1, 2, 3), wasm_u32x4_splat((uint32_t)n)));
 }
 static inline vf32 vf32_even(vf32 a, vf32 b) { return wasm_i32x4_shuffle(a, b, 0, 2, 4, 6); }
+static inline vf32 vf32_odd(vf32 a, vf32 b) { return wasm_i32x4_shuffle(a, b, 1, 3, 5, 7); }
 static inline vf32 vf32_exp2(vf32 n)
 {
     return wasm_i32x4_shl(wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n), wasm_i32x4_splat(127)), 23);

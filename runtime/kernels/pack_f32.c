@@ -2,6 +2,8 @@
  *
  * Rows are written in whole vectors, from first to last: what runs over the end of a row is overwritten by the next
  * one, or lies in the room behind the last. */
+#include <stdbool.h>
+
 #include "kernels.h"
 #include "vector.h"
 
@@ -15,14 +17,24 @@ static void copy(const float *x, float *y, size_t count)
     for (size_t i = 0; i < count; i += VF32_LANES) vf32_store(y + i, vf32_load(x + i));
 }
 
-/* y[i] = x[i * stride] */
-static void gather(const float *x, size_t stride, float *y, size_t count)
+static inline void split_vectors(const float *x, size_t i, float *even, float *odd)
 {
+    const vf32 low = vf32_load(x + i), high = vf32_load(x + i + VF32_LANES);
+    vf32_store(even + i / 2, vf32_even(low, high));
+    vf32_store(odd + i / 2, vf32_odd(low, high));
+}
+
+/* even[i] = x[2 i], odd[i] = x[2 i + 1]. Nothing is read behind x: the last vectors overlap those before them. */
+static void split(const float *x, size_t count, float *even, float *odd)
+{
+    enum { STEP = 2 * VF32_LANES };
     size_t i = 0;
-    if (stride == 2)
-        for (; i + VF32_LANES <= count; i += VF32_LANES)
-            vf32_store(y + i, vf32_even(vf32_load(x + 2 * i), vf32_load(x + 2 * i + VF32_LANES)));
-    for (; i < count; i++) y[i] = x[i * stride];
+    for (; i + STEP <= count; i += STEP) split_vectors(x, i, even, odd);
+    if (count >= STEP && i < count) {
+        i = count - count % 2;
+        split_vectors(x, i - STEP, even, odd);
+    }
+    for (; i < count; i++) (i % 2 ? odd : even)[i / 2] = x[i];
 }
 
 typedef struct span {
@@ -38,30 +50,57 @@ static span inside(size_t count, size_t stride, size_t phase, size_t pad, size_t
     return (span){first, after < first ? first : after < count ? after : count};
 }
 
+/* Zeros around the `count` values of a packed row, which begin at `first`. */
+static void finish_row(const goss_pack_f32_args *a, float *packed, size_t first, size_t count)
+{
+    for (size_t c = 0; c < first && c < a->columns; c++) packed[c] = 0;
+    if (first + count < a->columns) fill_zero(packed + first + count, a->columns - first - count);
+}
+
+/* Both phases of a row at stride 2. Where a phase has no room for all values, the next row overwrites the surplus. */
+static void pack_row_in_two(const goss_pack_f32_args *a, const float *x, float *packed)
+{
+    const size_t evens = (a->in_x + 1) / 2, odds = a->in_x / 2, first_even = a->pad_left / 2;
+    const size_t first_odd = (a->pad_left + 1) / 2;
+    float *even = packed + a->pad_left % 2 * a->phase_floats, *odd = packed + (a->pad_left + 1) % 2 * a->phase_floats;
+    split(x, a->in_x, even + first_even, odd + first_odd);
+    finish_row(a, even, first_even, evens);
+    finish_row(a, odd, first_odd, odds);
+}
+
+static void pack_row(const goss_pack_f32_args *a, const float *x, size_t phase, float *packed)
+{
+    const span columns = inside(a->columns, a->stride_x, phase, a->pad_left, a->in_x);
+    const size_t wide = columns.end - columns.first;
+    if (wide > 0) {
+        const float *from = x + (columns.first * a->stride_x + phase - a->pad_left);
+        if (a->stride_x == 1)
+            copy(from, packed + columns.first, wide);
+        else
+            for (size_t c = 0; c < wide; c++) packed[columns.first + c] = from[c * a->stride_x];
+    }
+    finish_row(a, packed, columns.first, wide);
+}
+
 void GOSS_KERNEL(pack_f32)(const goss_pack_f32_args *a)
 {
-    float *phase = a->packed;
+    const bool two = a->stride_x == 2 && a->phases_x == 2 && a->pad_left + a->in_x <= 2 * a->columns + 16;
     for (size_t phase_y = 0; phase_y < a->phases_y; phase_y++) {
         const span rows = inside(a->rows, a->stride_y, phase_y, a->pad_top, a->in_y);
-        for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++, phase += a->phase_floats) {
-            const span columns = inside(a->columns, a->stride_x, phase_x, a->pad_left, a->in_x);
-            const size_t wide = columns.end - columns.first;
-            fill_zero(phase, rows.first * a->columns);
-            for (size_t row = rows.first; row < rows.end; row++) {
-                const float *x = a->x + (row * a->stride_y + phase_y - a->pad_top) * a->in_x;
-                float *packed = phase + row * a->columns;
-                fill_zero(packed, columns.first);
-                if (wide == 0) {
-                } else if (a->stride_x == 1) {
-                    copy(x + columns.first + phase_x - a->pad_left, packed + columns.first, wide);
-                } else {
-                    gather(x + (columns.first * a->stride_x + phase_x - a->pad_left), a->stride_x,
-                           packed + columns.first, wide);
-                }
-                fill_zero(packed + columns.end, a->columns - columns.end);
-            }
-            fill_zero(phase + rows.end * a->columns, (a->rows - rows.end) * a->columns);
+        float *phases = a->packed + phase_y * a->phases_x * a->phase_floats;
+        for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++)
+            fill_zero(phases + phase_x * a->phase_floats, rows.first * a->columns);
+        for (size_t row = rows.first; row < rows.end; row++) {
+            const float *x = a->x + (row * a->stride_y + phase_y - a->pad_top) * a->in_x;
+            float *packed = phases + row * a->columns;
+            if (two)
+                pack_row_in_two(a, x, packed);
+            else
+                for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++)
+                    pack_row(a, x, phase_x, packed + phase_x * a->phase_floats);
         }
+        for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++)
+            fill_zero(phases + phase_x * a->phase_floats + rows.end * a->columns, (a->rows - rows.end) * a->columns);
     }
 }
 

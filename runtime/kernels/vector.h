@@ -12,6 +12,7 @@
  *   vf32_and(a, b)            bit by bit
  *   vf32_first(v, n, fill)    lanes below n from v, the others fill; 0 <= n <= VF32_LANES
  *   vf32_even(a, b)           lanes 0, 2, 4, ... of a, then those of b
+ *   vf32_odd(a, b)            lanes 1, 3, 5, ... of a, then those of b
  *   vf32_exp2(n)              2^n for whole n in [-126, 127]
  *   vf32_sum(v)               sum of the lanes, pairwise
  *   vf32_largest(v)           largest lane

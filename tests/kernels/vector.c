@@ -114,13 +114,15 @@ static void test_first(test *t)
     }
 }
 
-static void test_even(test *t)
+static void test_even_and_odd(test *t)
 {
-    case_begin(t, "vf32_even", "every lane");
+    case_begin(t, "vf32_even, vf32_odd", "every lane");
     float x[2 * LANES], found[LANES];
     for (size_t lane = 0; lane < 2 * LANES; lane++) x[lane] = (float)lane;
     vf32_store(found, vf32_even(vf32_load(x), vf32_load(x + LANES)));
     for (size_t lane = 0; lane < LANES; lane++) expect_same(t, lane, found[lane], 2 * (float)lane);
+    vf32_store(found, vf32_odd(vf32_load(x), vf32_load(x + LANES)));
+    for (size_t lane = 0; lane < LANES; lane++) expect_same(t, lane, found[lane], 2 * (float)lane + 1);
     case_end(t);
 }
 
@@ -181,7 +183,7 @@ void GOSS_KERNEL(test_vector)(test *t)
     test_madd(t);
     test_clamp(t);
     test_first(t);
-    test_even(t);
+    test_even_and_odd(t);
     test_exp2(t);
     test_sum(t);
     test_largest(t);

@@ -35,6 +35,7 @@ static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
     return vf32_select_(lane < (vi32_){count, count, count, count}, v, fill);
 }
 static inline vf32 vf32_even(vf32 a, vf32 b) { return (vf32){a[0], a[2], b[0], b[2]}; }
+static inline vf32 vf32_odd(vf32 a, vf32 b) { return (vf32){a[1], a[3], b[1], b[3]}; }
 static inline vf32 vf32_exp2(vf32 n)
 {
     const vi32_ exponent = {(int32_t)n[0] + 127, (int32_t)n[1] + 127, (int32_t)n[2] + 127, (int32_t)n[3] + 127};

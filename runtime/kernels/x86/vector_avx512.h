@@ -29,6 +29,11 @@ static inline vf32 vf32_even(vf32 a, vf32 b)
     const __m512i lane = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     return _mm512_permutex2var_ps(a, lane, b);
 }
+static inline vf32 vf32_odd(vf32 a, vf32 b)
+{
+    const __m512i lane = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(a, lane, b);
+}
 static inline vf32 vf32_exp2(vf32 n)
 {
     const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
