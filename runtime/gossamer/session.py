@@ -23,8 +23,8 @@ class SessionOptions:
     Parameters
     ----------
     threads
-        At least 1; None = the default. More than this build can use is reduced, and
-        `InferenceSession.notes` says so.
+        At least 1; None = what the machine has, at most 4. More than this build can use is
+        reduced, and `InferenceSession.notes` says so.
     isa
         Instruction set, one of `gossamer.isas`; None = the best of this machine.
 

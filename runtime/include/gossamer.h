@@ -97,8 +97,9 @@ GOSS_API goss_status goss_model_metadata(const goss_model *model, uint32_t index
 typedef struct goss_session goss_session;
 
 typedef struct goss_options {
-    const char *isa;  /* one of goss_isa_name(); NULL = the best of this machine */
-    uint32_t threads; /* 0 = the default. More than this build can use is not an error: see goss_session_info */
+    const char *isa; /* one of goss_isa_name(); NULL = the best of this machine */
+    uint32_t
+        threads; /* 0 = what the machine has, at most 4. Fewer than asked for is no error: goss_session_info tells */
 } goss_options;
 
 typedef struct goss_session_info {

@@ -25,7 +25,8 @@ static goss_status plan_layer(goss_plan *plan, const goss_node *node, goss_layer
     layer->name = node->name;
     layer->attributes = node->attributes;
     layer->kernels = plan->kernels;
-    layer->threads = 1;
+    layer->pool = plan->pool;
+    layer->threads = goss_pool_threads(plan->pool);
     layer->output = &plan->values[node->output];
     for (uint32_t i = 0; i < node->input_count; i++) {
         const goss_tensor *tensor = &plan->model->tensors[node->inputs[i]];

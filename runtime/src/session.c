@@ -70,11 +70,13 @@ static void sum_up(goss_session *session, uint32_t threads)
     info->largest_live_bytes = plan->lowest_bytes;
     info->layers = plan->model->node_count;
     info->isa = plan->kernels->isa;
-    info->threads = 1;
+    info->threads = (uint32_t)goss_pool_threads(plan->pool);
     info->notes = session->notes;
-    if (threads > 1)
-        snprintf(session->notes, sizeof session->notes, "1 thread runs instead of %u: this build has no thread pool",
-                 threads);
+    if (info->threads < threads)
+        snprintf(session->notes, sizeof session->notes, "%u thread%s instead of %u: %s", info->threads,
+                 info->threads == 1 ? " runs" : "s run", threads,
+                 info->threads == GOSS_POOL_MOST_THREADS ? "more are not supported"
+                                                         : "this build or the system gives no more");
 }
 
 goss_status goss_session_create(const goss_model *model, const goss_options *options, goss_session **session,
@@ -88,13 +90,15 @@ goss_status goss_session_create(const goss_model *model, const goss_options *opt
     if (!created) return goss_fail_out_of_memory(error, sizeof *created, "the session");
     created->plan.model = model;
     goss_status status = choose_kernels(options ? options->isa : NULL, &created->plan.kernels, error);
+    const uint32_t wanted = options && options->threads ? options->threads : (uint32_t)goss_pool_default_threads();
+    if (!status) created->plan.pool = goss_pool_new(wanted);
     if (!status) status = goss_plan_build(&created->plan, error);
     if (!status) status = list_tensors(created, error);
     if (status) {
         goss_session_destroy(created);
         return status;
     }
-    sum_up(created, options ? options->threads : 0);
+    sum_up(created, wanted);
     *session = created;
     return GOSS_OK;
 }
@@ -103,6 +107,7 @@ void goss_session_destroy(goss_session *session)
 {
     if (!session) return;
     goss_plan_release(&session->plan);
+    goss_pool_delete(session->plan.pool);
     goss_free(session->inputs);
     goss_free(session->outputs);
     goss_free(session->bound_inputs);

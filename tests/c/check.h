@@ -25,6 +25,7 @@ typedef struct test_case {
 } test_case;
 #define TEST(name) {#name, name}
 
-extern const test_case about_tests[], model_tests[], session_tests[], image_tests[]; /* each ended by NULLs */
+extern const test_case about_tests[], model_tests[], session_tests[], image_tests[],
+    pool_tests[]; /* each ended by NULLs */
 
 #endif

@@ -41,7 +41,7 @@ void check_failure(goss_status found, goss_status expected, const goss_error *er
 
 int main(void)
 {
-    static const test_case *const groups[] = {about_tests, model_tests, session_tests, image_tests};
+    static const test_case *const groups[] = {about_tests, model_tests, session_tests, image_tests, pool_tests};
     int tests = 0, failed = 0;
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
         for (const test_case *test = groups[g]; test->run; test++) {

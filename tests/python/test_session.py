@@ -287,6 +287,19 @@ def test_an_error_has_both_the_packages_and_pythons_class(sums: InferenceSession
 # ---- Threads and lifetimes ----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("isa", gossamer.isas())
+def test_any_number_of_threads_gives_the_same_bits(isa: str) -> None:
+    image = np.random.default_rng(2).normal(size=(1, 3, 32, 32)).astype(np.float32)
+    answers = []
+    for threads in (1, 2, 3, 4):
+        options = SessionOptions(threads=threads, isa=isa)
+        session = gossamer.load_model("cifar10-mobilenet", options)
+        assert session.info.threads == threads or session.notes
+        answers += session.run(None, {"image": image})
+    for answer in answers:
+        np.testing.assert_array_equal(answer, answers[0])
+
+
 def in_threads(count: int, work: object) -> None:
     failures: list[BaseException] = []
 

@@ -1,0 +1,24 @@
+/* No threads: WebAssembly without shared memory. */
+#include "pool.h"
+
+size_t goss_pool_default_threads(void) { return 1; }
+
+goss_pool *goss_pool_new(size_t threads)
+{
+    (void)threads;
+    return NULL;
+}
+
+size_t goss_pool_threads(const goss_pool *pool)
+{
+    (void)pool;
+    return 1;
+}
+
+void goss_pool_delete(goss_pool *pool) { (void)pool; }
+
+void goss_pool_run(goss_pool *pool, size_t tasks, goss_task *task, const void *context)
+{
+    (void)pool;
+    for (size_t index = 0; index < tasks; index++) task(context, index, 0);
+}
