@@ -65,7 +65,8 @@ def native_times(isas: list[str]) -> dict[str, list[float]]:
     path = Path(gossamer.__file__).parent / "models" / MODEL_FILE.name
     image = {"image": np.full((1, 3, 32, 32), 0.5, np.float32)}
     sessions = {
-        isa: gossamer.InferenceSession(path, gossamer.SessionOptions(isa=isa)) for isa in isas
+        isa: gossamer.InferenceSession(path, gossamer.SessionOptions(threads=1, isa=isa))
+        for isa in isas
     }
     times: dict[str, list[float]] = {isa: [] for isa in isas}
     for session in sessions.values():
