@@ -18,6 +18,11 @@ static inline vf32 vf32_splat(float s) { return wasm_f32x4_splat(s); }
 static inline vf32 vf32_add(vf32 a, vf32 b) { return wasm_f32x4_add(a, b); }
 static inline vf32 vf32_sub(vf32 a, vf32 b) { return wasm_f32x4_sub(a, b); }
 static inline vf32 vf32_mul(vf32 a, vf32 b) { return wasm_f32x4_mul(a, b); }
+static inline vf32 vf32_div(vf32 a, vf32 b) { return wasm_f32x4_div(a, b); }
+static inline vf32 vf32_if_negative(vf32 v, vf32 a, vf32 b)
+{
+    return wasm_v128_bitselect(a, b, wasm_f32x4_lt(v, wasm_f32x4_splat(0)));
+}
 static inline vf32 vf32_and(vf32 a, vf32 b) { return wasm_v128_and(a, b); }
 static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 {

@@ -8,6 +8,7 @@
 
 from importlib.metadata import version as _version
 
+from . import zoo
 from .convert import convert
 from .embedded import load_model, model_names
 from .errors import (
@@ -58,4 +59,5 @@ __all__ = [
     "isas",
     "load_model",
     "model_names",
+    "zoo",
 ]

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import __version__
+from . import __version__, zoo
 from .convert import convert
+from .convert.write import write_atomically
 from .embedded import model_names, open_model
 from .errors import GossamerError, InputError
 from .evaluation import Accuracy, evaluate
@@ -122,6 +123,17 @@ def _parser() -> argparse.ArgumentParser:
         "may be repeated",
     )
     converter.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
+
+    zoo_ = commands.add_parser("zoo", help="make a well-known network with random weights")
+    zoo_.set_defaults(command=_zoo)
+    zoo_.add_argument("name", metavar="NAME", choices=zoo.NAMES, help=", ".join(zoo.NAMES))
+    zoo_.add_argument("target", metavar="DST", help="the .goss or .onnx file to write")
+    zoo_.add_argument("--width", type=float, default=1.0, help="default: 1")
+    zoo_.add_argument("--resolution", type=_count, default=224, help="pixels (default: 224)")
+    zoo_.add_argument("--pattern", choices=zoo.PATTERNS, default="4x1", help="default: 4x1")
+    zoo_.add_argument("--sparsity", type=float, default=0.7, help="share of zeros (default: 0.7)")
+    zoo_.add_argument("--seed", type=int, default=0, help="of the weights (default: 0)")
+    zoo_.add_argument("--classes", type=_count, default=1000, help="default: 1000")
 
     demo = commands.add_parser("demo", help="serve the demo page until Ctrl-C")
     demo.set_defaults(command=_demo)
@@ -282,6 +294,25 @@ def _convert(options: argparse.Namespace) -> int:
         metadata["labels"] = _read_labels(Path(options.labels))
     written = convert(options.source, options.target, batch=options.batch, metadata=metadata)
     print(f"{options.target}: {len(written):,} bytes")
+    return 0
+
+
+def _zoo(options: argparse.Namespace) -> int:
+    formats = {".goss": zoo.build, ".onnx": zoo.build_onnx}
+    target = Path(options.target)
+    if target.suffix not in formats:
+        raise InputError(f"{target}: a name that ends in .goss or .onnx expected")
+    data = formats[target.suffix](
+        options.name,
+        width=options.width,
+        resolution=options.resolution,
+        pattern=options.pattern,
+        sparsity=options.sparsity,
+        seed=options.seed,
+        classes=options.classes,
+    )
+    write_atomically(data, target)
+    print(f"{target}: {len(data):,} bytes")
     return 0
 
 

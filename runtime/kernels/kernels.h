@@ -122,6 +122,28 @@ typedef struct goss_clamp_f32_args {
     float min, max;
 } goss_clamp_f32_args;
 
+/* y[i] = a[i] * b[i]; y may be a or b. */
+typedef struct goss_multiply_f32_args {
+    const float *a, *b; /* [count] */
+    float *y;           /* [count] */
+    size_t count;       /* a multiple of the vector, > 0 */
+} goss_multiply_f32_args;
+
+/* y[i] = factor * x[i]; y may be x. */
+typedef struct goss_scale_f32_args {
+    const float *x; /* [count] */
+    float *y;       /* [count] */
+    size_t count;   /* a multiple of the vector, > 0 */
+    float factor;
+} goss_scale_f32_args;
+
+/* sigmoid: y[i] = 1 / (1 + e^-x[i]); silu: y[i] = x[i] / (1 + e^-x[i]); y may be x. */
+typedef struct goss_activation_f32_args {
+    const float *x; /* [count] */
+    float *y;       /* [count] */
+    size_t count;   /* a multiple of the vector, > 0 */
+} goss_activation_f32_args;
+
 /* y = exp(x - max(x)) / sum; writes the padding up to the vector too. y may be x. */
 typedef struct goss_softmax_f32_args {
     const float *x; /* [count], readable up to the next multiple of the vector */
@@ -147,6 +169,10 @@ typedef struct goss_kernels {
     void (*global_average_pool_f32)(const goss_global_average_pool_f32_args *);
     void (*add_f32)(const goss_add_f32_args *);
     void (*clamp_f32)(const goss_clamp_f32_args *);
+    void (*multiply_f32)(const goss_multiply_f32_args *);
+    void (*scale_f32)(const goss_scale_f32_args *);
+    void (*sigmoid_f32)(const goss_activation_f32_args *);
+    void (*silu_f32)(const goss_activation_f32_args *);
     void (*softmax_f32)(const goss_softmax_f32_args *);
 
     /* Nonzero when all of x[0 .. count) is finite. Any count, any alignment of 4. */

@@ -15,6 +15,10 @@ void GOSS_KERNEL(fully_connected_sparse_f32)(const goss_fully_connected_sparse_f
 void GOSS_KERNEL(global_average_pool_f32)(const goss_global_average_pool_f32_args *);
 void GOSS_KERNEL(add_f32)(const goss_add_f32_args *);
 void GOSS_KERNEL(clamp_f32)(const goss_clamp_f32_args *);
+void GOSS_KERNEL(multiply_f32)(const goss_multiply_f32_args *);
+void GOSS_KERNEL(scale_f32)(const goss_scale_f32_args *);
+void GOSS_KERNEL(sigmoid_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(silu_f32)(const goss_activation_f32_args *);
 void GOSS_KERNEL(softmax_f32)(const goss_softmax_f32_args *);
 int GOSS_KERNEL(all_finite_f32)(const float *, size_t);
 
@@ -39,6 +43,10 @@ const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .global_average_pool_f32 = GOSS_KERNEL(global_average_pool_f32),
     .add_f32 = GOSS_KERNEL(add_f32),
     .clamp_f32 = GOSS_KERNEL(clamp_f32),
+    .multiply_f32 = GOSS_KERNEL(multiply_f32),
+    .scale_f32 = GOSS_KERNEL(scale_f32),
+    .sigmoid_f32 = GOSS_KERNEL(sigmoid_f32),
+    .silu_f32 = GOSS_KERNEL(silu_f32),
     .softmax_f32 = GOSS_KERNEL(softmax_f32),
     .all_finite_f32 = GOSS_KERNEL(all_finite_f32),
 };

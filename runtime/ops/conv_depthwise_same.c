@@ -110,9 +110,10 @@ static void plan_columns(const goss_conv *conv, same_state *state, const float *
                          uint32_t *words)
 {
     const size_t mask_words = state->args.period + MASK_ROOM;
+    const ptrdiff_t rows_above = (ptrdiff_t)conv->pad_top * (ptrdiff_t)conv->in_x;
     for (uint32_t column = 0; column < conv->kernel_x; column++) {
-        const ptrdiff_t shift = (ptrdiff_t)column * conv->dilation_x - (ptrdiff_t)conv->pad_left;
-        offsets[column] = shift - (ptrdiff_t)conv->pad_top * conv->in_x;
+        const ptrdiff_t shift = (ptrdiff_t)column * (ptrdiff_t)conv->dilation_x - (ptrdiff_t)conv->pad_left;
+        offsets[column] = shift - rows_above;
         masks[column] = NULL;
         if (shift == 0) continue;
         fill_mask(words + column * mask_words, mask_words, shift, conv->in_x);
@@ -151,7 +152,7 @@ goss_status goss_conv_depthwise_same_plan(goss_layer *layer, const goss_conv *co
 
     same_state *state = layer->state;
     state->args = (goss_depthwise_same_f32_args){
-        .row_offset = (ptrdiff_t)conv->dilation_y * conv->in_x,
+        .row_offset = (ptrdiff_t)conv->dilation_y * (ptrdiff_t)conv->in_x,
         .period = period,
         .kernel_y = conv->kernel_y,
         .kernel_x = columns,

@@ -51,6 +51,58 @@ static void test_clamp(test *t, size_t count, placement where, range clamp)
     case_end(t);
 }
 
+static void test_multiply(test *t, size_t count, placement where)
+{
+    case_begin(t, "multiply_f32", "count %zu, %s", count, placement_names[where]);
+    float *a = operand(t, count, where == OVER_A), *b = operand(t, count, where == OVER_B);
+    const float *a_before = copy(t, a, count), *b_before = copy(t, b, count);
+    float *y = where == OVER_A ? a : where == OVER_B ? b : output_new(t, count * sizeof *y);
+
+    RUN_KERNEL(t, multiply_f32, &(goss_multiply_f32_args){.a = a, .b = b, .y = y, .count = count});
+    for (size_t i = 0; i < count; i++) expect_close(t, i, y[i], reference_multiply_f32(a_before[i], b_before[i]));
+    case_end(t);
+}
+
+static void test_scale(test *t, size_t count, placement where)
+{
+    case_begin(t, "scale_f32", "count %zu, %s", count, placement_names[where]);
+    const float factor = random_f32(t);
+    float *x = operand(t, count, where == OVER_A);
+    const float *before = copy(t, x, count);
+    float *y = where == OVER_A ? x : output_new(t, count * sizeof *y);
+
+    RUN_KERNEL(t, scale_f32, &(goss_scale_f32_args){.x = x, .y = y, .count = count, .factor = factor});
+    for (size_t i = 0; i < count; i++) expect_close(t, i, y[i], reference_multiply_f32(before[i], factor));
+    case_end(t);
+}
+
+/* Around zero, where the curve bends, and as far as f32 reaches. */
+static float *curve_points(test *t, size_t count)
+{
+    static const float edges[] = {0, -0.0f, 87, -87, 88.5f, -88.5f, 1e4f, -1e4f, FLT_MAX, -FLT_MAX, FLT_MIN};
+    float *x = output_new(t, count * sizeof *x);
+    for (size_t i = 0; i < count; i++)
+        x[i] = random_below(t, 4) ? 12 * random_f32(t) : edges[random_below(t, sizeof edges / sizeof *edges)];
+    return x;
+}
+
+static void test_activations(test *t, size_t count, placement where)
+{
+    case_begin(t, "sigmoid_f32, silu_f32", "count %zu, %s", count, placement_names[where]);
+    float *x = curve_points(t, count), *other = copy(t, x, count);
+    const float *before = copy(t, x, count);
+    float *sigmoid = where == OVER_A ? x : output_new(t, count * sizeof *sigmoid);
+    float *silu = where == OVER_A ? other : output_new(t, count * sizeof *silu);
+
+    RUN_KERNEL(t, sigmoid_f32, &(goss_activation_f32_args){.x = x, .y = sigmoid, .count = count});
+    RUN_KERNEL(t, silu_f32, &(goss_activation_f32_args){.x = other, .y = silu, .count = count});
+    for (size_t i = 0; i < count; i++) {
+        expect_close(t, i, sigmoid[i], reference_sigmoid_f32(before[i]));
+        expect_close(t, i, silu[i], reference_silu_f32(before[i]));
+    }
+    case_end(t);
+}
+
 void test_elementwise_f32(test *t)
 {
     for (size_t vectors = 1; vectors <= 17; vectors++)
@@ -59,6 +111,14 @@ void test_elementwise_f32(test *t)
             for (placement where = APART; where < PLACEMENTS; where++) test_add(t, count, where, clamps[c]);
             for (placement where = APART; where <= OVER_A; where++) test_clamp(t, count, where, clamps[c]);
         }
+    for (size_t vectors = 1; vectors <= 17; vectors++) {
+        const size_t count = vectors * t->kernels->lanes;
+        for (placement where = APART; where < PLACEMENTS; where++) test_multiply(t, count, where);
+        for (placement where = APART; where <= OVER_A; where++) {
+            test_scale(t, count, where);
+            test_activations(t, count, where);
+        }
+    }
 }
 
 /* One value among finite ones, which reach from the smallest to the largest; NaN stands around them. */

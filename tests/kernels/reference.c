@@ -108,6 +108,27 @@ reference reference_add_f32(float a, float b, float min, float max)
     return sum_result(s, 1, min, max);
 }
 
+reference reference_multiply_f32(float a, float b)
+{
+    const double product = (double)a * (double)b;
+    return (reference){.value = product, .bound = FLT_EPSILON / 2.0 * fabs(product) + FLT_TRUE_MIN};
+}
+
+/* e^-|x| is off by 2 ulp; below e^-87 it stays what it is there. Sum and quotient are rounded. */
+reference reference_sigmoid_f32(float x)
+{
+    const double value = 1 / (1 + exp(-(double)x));
+    return (reference){.value = value, .bound = 4 * FLT_EPSILON * value + 2.0 * FLT_MIN};
+}
+
+reference reference_silu_f32(float x)
+{
+    const reference sigmoid = reference_sigmoid_f32(x);
+    const double size = fabs((double)x);
+    return (reference){.value = (double)x * sigmoid.value,
+                       .bound = size * (sigmoid.bound + FLT_EPSILON * sigmoid.value)};
+}
+
 softmax_row reference_softmax_row(const float *x, size_t count)
 {
     softmax_row row = {.largest = -INFINITY, .sum = 0, .count = count};

@@ -17,6 +17,9 @@ reference reference_fully_connected_f32(const goss_fully_connected_f32_args *a, 
 reference reference_fully_connected_sparse_f32(const goss_fully_connected_sparse_f32_args *a, size_t row);
 reference reference_global_average_pool_f32(const goss_global_average_pool_f32_args *a, size_t channel);
 reference reference_add_f32(float a, float b, float min, float max);
+reference reference_multiply_f32(float a, float b);
+reference reference_sigmoid_f32(float x);
+reference reference_silu_f32(float x);
 
 /* What all results of a softmax share. */
 typedef struct softmax_row {

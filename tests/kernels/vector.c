@@ -30,6 +30,7 @@ enum { ROUNDS = 400 };
 static float scalar_add(float a, float b) { return a + b; }
 static float scalar_sub(float a, float b) { return a - b; }
 static float scalar_mul(float a, float b) { return a * b; }
+static float scalar_div(float a, float b) { return a / b; }
 
 static void test_binary(test *t, const char *name, vf32 (*operation)(vf32, vf32), float (*expected)(float, float))
 {
@@ -99,6 +100,18 @@ static void test_splat(test *t)
     float found[LANES];
     vf32_store(found, vf32_splat(-3.25f));
     for (size_t lane = 0; lane < LANES; lane++) expect_same(t, lane, found[lane], -3.25f);
+    case_end(t);
+}
+
+static void test_if_negative(test *t)
+{
+    case_begin(t, "vf32_if_negative", "zeros of either sign are not");
+    for (size_t round = 0; round < ROUNDS; round++) {
+        float x[LANES], found[LANES];
+        operands(t, round, x);
+        vf32_store(found, vf32_if_negative(vf32_load(x), vf32_splat(1), vf32_splat(2)));
+        for (size_t lane = 0; lane < LANES; lane++) expect_same(t, lane, found[lane], x[lane] < 0 ? 1 : 2);
+    }
     case_end(t);
 }
 
@@ -178,10 +191,12 @@ void GOSS_KERNEL(test_vector)(test *t)
     test_binary(t, "vf32_add", vf32_add, scalar_add);
     test_binary(t, "vf32_sub", vf32_sub, scalar_sub);
     test_binary(t, "vf32_mul", vf32_mul, scalar_mul);
+    test_binary(t, "vf32_div", vf32_div, scalar_div);
     test_binary(t, "vf32_min", vf32_min, fminf);
     test_binary(t, "vf32_max", vf32_max, fmaxf);
     test_madd(t);
     test_clamp(t);
+    test_if_negative(t);
     test_first(t);
     test_even_and_odd(t);
     test_exp2(t);

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-OPS = ["conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten"]
+OPS = [
+    "conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten",
+    "activation", "multiply",
+]  # fmt: skip
 ROLES = ["intermediate", "input", "output", "weights"]
 
 
@@ -189,6 +192,12 @@ def compute(node, inputs):
     if node.op == "softmax":
         assert x.ndim == 2
         return softmax(x)
+    if node.op == "activation":
+        sigmoid = 1 / (1 + np.exp(-x))
+        return {0: sigmoid, 1: x * sigmoid}[node.integers(1)[0]]
+    if node.op == "multiply":
+        assert x.shape == inputs[1].shape or inputs[1].shape == (*x.shape[:2], 1, 1)
+        return x * inputs[1]
     assert node.op == "flatten"
     return x.reshape(x.shape[0], -1)
 

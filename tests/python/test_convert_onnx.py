@@ -368,6 +368,30 @@ def test_a_summand_of_another_kind_of_convolution_is_added_apart():
     assert ops(assert_same_answers(g.model(y))) == ["conv", "add"]
 
 
+def test_squeeze_and_excite_with_silu_agrees():
+    g = GraphBuilder(x=[2, 6, 5, 7])
+    y = g.conv("x", 6, 6, 3)
+    y = g.node("Mul", y, g.node("Sigmoid", y))
+    squeezed = g.conv(g.node("GlobalAveragePool", y), 3, 6, 1)
+    squeezed = g.node("Mul", g.node("Sigmoid", squeezed), squeezed)
+    gate = g.node("Sigmoid", g.conv(squeezed, 6, 3, 1))
+    assert ops(assert_same_answers(g.model(g.node("Mul", gate, y)))) == [
+        "conv", "activation", "global_average_pool", "conv", "activation", "conv", "activation",
+        "multiply",
+    ]  # fmt: skip
+
+
+def test_a_product_of_two_results_agrees():
+    g = GraphBuilder(x=[1, 4, 3, 3], y=[1, 4, 3, 3])
+    assert ops(assert_same_answers(g.model(g.node("Mul", "x", "y")))) == ["multiply"]
+
+
+def test_a_product_over_other_axes_is_named():
+    g = GraphBuilder(x=[1, 4, 3, 3], y=[1, 1, 3, 3])
+    model = g.model(g.node("Mul", "x", "y", name="mul"))
+    assert_refused(model, gossamer.UnsupportedError, "Mul ×1, first 'mul'", "one number a channel")
+
+
 # ---- Graphs that must not be fused --------------------------------------------------------------
 
 

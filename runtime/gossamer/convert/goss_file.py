@@ -67,6 +67,8 @@ class Op(IntEnum):
     CLAMP = 5
     SOFTMAX = 6
     FLATTEN = 7
+    ACTIVATION = 8
+    MULTIPLY = 9
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ add                  a, b of one shape                         min, max
 clamp                x                                         min, max
 softmax              x (N,C)
 flatten              x (N,...)
+activation           x                                         kind: "sigmoid" or "silu"
+multiply             a, b of one shape; or a (N,C,H,W),
+                     b (N,C,1,1)
 reshape              x; the output's shape says to what
 scale_shift          x (N,C,...)                               scale, shift: f64 arrays (C)
 pad                  x (N,C,H,W), zeros around the image       pads, as conv
@@ -37,11 +40,14 @@ class Value:
     """A tensor: computed, an input, or a constant.
 
     `shape` is None when it is unknown, which happens only behind something unsupported.
+    `block_rows` of a convolution's weights asks for blocks of so many rows; None takes the
+    cheapest.
     """
 
     name: str
     shape: tuple[int, ...] | None
     data: np.ndarray | None = None
+    block_rows: int | None = None
 
 
 @dataclass(eq=False)

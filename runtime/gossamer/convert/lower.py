@@ -25,6 +25,8 @@ def _conv_words(attributes: Mapping[str, Any]) -> tuple[int | float, ...]:
     return (*map(int, geometry), int(attributes["groups"]), *_clamp_words(attributes))
 
 
+_ACTIVATIONS = ("sigmoid", "silu")
+
 # Code of each operator, and its attribute words: section 8 of FORMAT.md.
 _Words = Callable[[Mapping[str, Any]], tuple[int | float, ...]]
 _OPERATORS: dict[str, tuple[Op, _Words]] = {
@@ -35,6 +37,8 @@ _OPERATORS: dict[str, tuple[Op, _Words]] = {
     "clamp": (Op.CLAMP, _clamp_words),
     "softmax": (Op.SOFTMAX, lambda a: ()),
     "flatten": (Op.FLATTEN, lambda a: ()),
+    "activation": (Op.ACTIVATION, lambda a: (_ACTIVATIONS.index(a["kind"]),)),
+    "multiply": (Op.MULTIPLY, lambda a: ()),
 }
 
 
@@ -84,7 +88,7 @@ class _Lowering:
         if (value, use) in self.numbers:
             return self.numbers[value, use]
         self.check_finite(node, value)
-        choice = pack.choose_storage(value.data, use)
+        choice = pack.choose_storage(value.data, use, value.block_rows)
         if use is not Use.BIAS:
             _log.info("%s: %s", node.name, choice.reason)
         packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)

@@ -165,10 +165,24 @@ def _subtract(node: NodeReader) -> Value:
 
 
 def _multiply(node: NodeReader) -> Value:
+    a, b = node.value(0), node.value(1)
+    if a.data is None and b.data is None:
+        a, b = node.computed(0), node.computed(1)
+        if b.shape != a.shape and a.shape[2:] == (1, 1):
+            a, b = b, a  # the factors are the second
+        if b.shape not in (a.shape, (*a.shape[:2], 1, 1)) or len(a.shape) != len(b.shape):
+            shapes = f"{list(a.shape)} and {list(b.shape)}"
+            raise Unsupported(f"shapes {shapes}; twice the same, or one number a channel, expected")
+        return node.emit("multiply", [a, b], a.shape)
     constant = 0 if node.value(0).data is not None else 1
     x = node.computed(1 - constant)
     scale = _per_channel(node, constant, x.shape)
     return _scale_shift(node, x, scale, np.zeros_like(scale))
+
+
+def _sigmoid(node: NodeReader) -> Value:
+    x = node.computed(0)
+    return node.emit("activation", [x], x.shape, kind="sigmoid")
 
 
 def _divide(node: NodeReader) -> Value:
@@ -331,6 +345,7 @@ OPERATORS: dict[str, Callable[[NodeReader], Value]] = {
     "ReduceMean": _reduce_mean,
     "Relu": _relu,
     "Reshape": _reshape,
+    "Sigmoid": _sigmoid,
     "Softmax": _softmax,
     "Squeeze": _squeeze,
     "Sub": _subtract,

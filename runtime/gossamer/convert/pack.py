@@ -75,7 +75,7 @@ def _compare(zeros: float, sparse_cost: float, sparse_rows: int, dense_rows: int
     return Choice(dense_rows, Storage.DENSE, f"dense: {what}")
 
 
-def choose_storage(weights: np.ndarray, use: Use) -> Choice:
+def choose_storage(weights: np.ndarray, use: Use, block_rows: int | None = None) -> Choice:
     """Choose the storage that runs fastest.
 
     Parameters
@@ -85,6 +85,8 @@ def choose_storage(weights: np.ndarray, use: Use) -> Choice:
     use
         Depthwise weights and biases are always dense, in blocks of one row; fully connected
         weights have blocks of one row.
+    block_rows
+        Asks for blocks of so many rows of a convolution's weights; None takes the cheapest.
 
     Returns
     -------
@@ -97,6 +99,10 @@ def choose_storage(weights: np.ndarray, use: Use) -> Choice:
         return Choice(1, Storage.DENSE, f"dense: {use.value} weights always are")
     if use is Use.FULLY_CONNECTED:
         return _compare(zeros, (1 - zeros) * SPARSE_FULLY_CONNECTED_COST, 1, 1)
+    if block_rows:
+        whole, rest = present_blocks(matrix, block_rows)
+        storage = Storage.DENSE if whole.all() and rest.all() else Storage.SPARSE
+        return Choice(block_rows, storage, f"{storage.name.lower()}: {block_rows}x1 was asked for")
     costs = {
         rows: _sparse_conv_cost(matrix, rows) for rows in SPARSE_CONV_COST if rows <= len(matrix)
     }

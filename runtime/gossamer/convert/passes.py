@@ -26,6 +26,7 @@ def optimize(graph: Graph) -> None:
     replace_scale_shift(graph)
     fuse_residuals(graph)
     fuse(graph, merge_clamp)
+    fuse_silu(graph)
     fuse(graph, merge_reshapes)
     fuse(graph, merge_reshape_into_pool)
     replace_reshape(graph)
@@ -140,6 +141,23 @@ def fuse_residuals(graph: Graph) -> None:
         else:
             kept.append(node)
     graph.nodes = kept
+
+
+def fuse_silu(graph: Graph) -> None:
+    """Turn x * sigmoid(x) into one activation."""
+    uses, producers = graph.use_counts(), graph.producers()
+    dropped = set()
+    for node in graph.nodes:
+        if node.op != "multiply":
+            continue
+        for x, gate in (node.inputs, node.inputs[::-1]):
+            sigmoid = producers.get(gate)
+            is_sigmoid = sigmoid and sigmoid.op == "activation" and uses[gate] == 1
+            if is_sigmoid and sigmoid.attributes["kind"] == "sigmoid" and sigmoid.inputs == [x]:
+                node.op, node.inputs, node.attributes = "activation", [x], {"kind": "silu"}
+                dropped.add(gate)
+                break
+    graph.nodes = [node for node in graph.nodes if node.output not in dropped]
 
 
 def merge_clamp(first: Node, second: Node) -> bool:

@@ -27,6 +27,8 @@ static inline vf32 vf32_madd(vf32 acc, vf32 a, vf32 b) { return acc + a * b; }
 static inline vf32 vf32_select_(vi32_ mask, vf32 a, vf32 b) { return (vf32)((mask & (vi32_)a) | (~mask & (vi32_)b)); }
 static inline vf32 vf32_min(vf32 a, vf32 b) { return vf32_select_(a < b, a, b); }
 static inline vf32 vf32_max(vf32 a, vf32 b) { return vf32_select_(a > b, a, b); }
+static inline vf32 vf32_div(vf32 a, vf32 b) { return a / b; }
+static inline vf32 vf32_if_negative(vf32 v, vf32 a, vf32 b) { return vf32_select_(v < (vf32){0, 0, 0, 0}, a, b); }
 static inline vf32 vf32_and(vf32 a, vf32 b) { return (vf32)((vi32_)a & (vi32_)b); }
 static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 {
