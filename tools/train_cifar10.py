@@ -2,8 +2,12 @@
 """Train the embedded CIFAR-10 network: a dense MobileNet-v1, then its sparse twin.
 
 The sparse twin starts from the dense checkpoint and loses the smallest weights of every
-pointwise convolution along the cubic schedule of Zhu & Gupta (arXiv:1710.01878) while the
-dense network teaches it. A pruned weight stays zero.
+pointwise convolution along the cubic schedule of Zhu & Gupta (arXiv:1710.01878). A pruned
+weight stays zero.
+
+Two things make training short. Each convolution starts near the identity and decays towards
+it (DiracNets, arXiv:1706.00388), since 27 layers without shortcuts pass little signal on.
+And both phases begin with small images, which cost less.
 
 Run again with the same options after an interruption: training continues after the last
 finished epoch and gives the same weights. Augmentation, order and schedule depend only on
@@ -24,7 +28,7 @@ import shlex
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,9 +50,11 @@ IMAGE_SCALE = tuple(round(1 / std, 8) for std in IMAGE_STD)
 CROP_PADDING = 4
 # Output channels at width 1 and stride of the depthwise-separable blocks.
 BLOCKS = (
-    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2),
-    (512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 1), (1024, 1),
+    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 1),
+    (512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
 )  # fmt: skip
+# Batch normalisation's bias at the start: most of what comes in passes the ReLU behind it.
+START_BIAS = 0.5
 
 
 # --- data -----------------------------------------------------------------------------------
@@ -125,15 +131,26 @@ def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
     return images.masked_fill((rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1), 0.0)
 
 
+def resize(images: Tensor, side: int) -> Tensor:
+    """Shrink images to ``side`` pixels by the mean of the area behind each pixel."""
+    return images if images.shape[-1] == side else F.interpolate(images, size=side, mode="area")
+
+
 def batches(
-    padded: Tensor, labels: Tensor, batch_size: int, side: int, generator: torch.Generator
+    padded: Tensor,
+    labels: Tensor,
+    batch_size: int,
+    cutout_side: int,
+    image_side: int,
+    generator: torch.Generator,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of augmented batches in random order; the incomplete last batch is left out."""
     order = torch.randperm(len(labels), generator=generator)
     for chosen in order.split(batch_size):
         if len(chosen) == batch_size:
             images = normalize(random_crop_flip(padded[chosen], generator))
-            yield cutout(images, side, generator), labels[chosen]
+            images = resize(cutout(images, cutout_side, generator), image_side)
+            yield images, labels[chosen]
 
 
 # --- network --------------------------------------------------------------------------------
@@ -153,7 +170,7 @@ def conv_bn_relu(
 class MobileNetV1(nn.Module):
     """MobileNet-v1 (arXiv:1704.04861) for 32 x 32 images.
 
-    The stem and the last stage keep their resolution, so the network ends at 4 x 4 pixels.
+    The stem keeps its resolution and the longest stage has 8 x 8 pixels, the last one 4 x 4.
     """
 
     def __init__(self, width: float, classes: int = len(LABELS)) -> None:
@@ -181,6 +198,27 @@ def pointwise_layers(model: nn.Module) -> dict[str, nn.Conv2d]:
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1)
     }
+
+
+@torch.no_grad()
+def identity_kernel(layer: nn.Conv2d) -> Tensor:
+    """Give the kernel that hands input channel ``i % inputs`` on to output channel ``i``."""
+    kernel = torch.zeros_like(layer.weight)
+    outputs = torch.arange(layer.out_channels)
+    center = layer.kernel_size[0] // 2
+    kernel[outputs, outputs % kernel.shape[1], center, center] = 1
+    return kernel
+
+
+@torch.no_grad()
+def start_near_identity(model: MobileNetV1) -> None:
+    """Initialise every convolution behind the stem as identity + noise (arXiv:1706.00388)."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels != 3:
+            noise = torch.randn_like(module.weight) / math.sqrt(module.weight[0].numel())
+            module.weight.copy_(identity_kernel(module) + noise)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.bias.fill_(START_BIAS)
 
 
 @torch.no_grad()
@@ -238,9 +276,13 @@ class Phase:
     seed: int
     label_smoothing: float = 0.0
     cutout: int = 0  # side in pixels
-    distillation: float = 0.0  # weight of the teacher's soft labels, 0 without a teacher
     sparsity: float = 0.0  # 0: nothing is pruned
     ramp_end: float = 0.0  # share of the phase after which the final sparsity stands
+    sides: tuple[int, ...] = (32,)  # of the images, in pixels; each for an equal share of epochs
+
+    def side(self, epoch: int) -> int:
+        """Give the side of the images in an epoch, counted from 0."""
+        return self.sides[epoch * len(self.sides) // self.epochs]
 
 
 def learning_rate(progress: float, phase: Phase) -> float:
@@ -254,33 +296,30 @@ def learning_rate(progress: float, phase: Phase) -> float:
     )
 
 
-def make_optimizer(model: nn.Module, weight_decay: float) -> torch.optim.SGD:
-    """Nesterov SGD; depthwise kernels, batch normalisation and biases do not decay."""
-    decayed, free = [], []
-    for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            depthwise = isinstance(module, nn.Conv2d) and module.groups > 1
-            decays = name == "weight" and not depthwise and not isinstance(module, nn.BatchNorm2d)
-            (decayed if decays else free).append(parameter)
+class DecayToIdentity:
+    """Weight decay of the pointwise layers: it pulls towards the identity, not towards zero."""
+
+    def __init__(self, model: nn.Module, rate: float) -> None:
+        layers = pointwise_layers(model).values()
+        self.pairs = [(layer.weight, identity_kernel(layer)) for layer in layers]
+        self.rate = rate
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Add the decay to the gradients."""
+        for weight, identity in self.pairs:
+            weight.grad.add_(weight - identity, alpha=self.rate)
+
+
+def make_optimizer(model: MobileNetV1, weight_decay: float) -> torch.optim.SGD:
+    """Nesterov SGD; of its own it decays the stem and the classifier only."""
+    decayed = [model.features[0][0].weight, model.classifier.weight]
+    free = [p for p in model.parameters() if all(p is not other for other in decayed)]
     groups = [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True)
-
-
-def batch_loss(logits: Tensor, labels: Tensor, taught: Tensor | None, phase: Phase) -> Tensor:
-    """Cross entropy, mixed with the distance to the teacher's probabilities at temperature 2."""
-    loss = F.cross_entropy(logits, labels, label_smoothing=phase.label_smoothing)
-    if taught is None:
-        return loss
-    temperature = 2.0
-    distance = F.kl_div(
-        F.log_softmax(logits / temperature, 1),
-        F.softmax(taught / temperature, 1),
-        reduction="batchmean",
-    )
-    return (1 - phase.distillation) * loss + phase.distillation * temperature**2 * distance
 
 
 @torch.no_grad()
@@ -307,11 +346,11 @@ class Trainer:
         self,
         phase: Phase,
         model: MobileNetV1,
-        teacher: MobileNetV1 | None,
         options: argparse.Namespace,
     ) -> None:
-        self.phase, self.model, self.teacher, self.options = phase, model, teacher, options
+        self.phase, self.model, self.options = phase, model, options
         self.optimizer = make_optimizer(model, options.weight_decay)
+        self.decay = DecayToIdentity(model, options.weight_decay)
         self.checkpoint = options.out / f"{phase.name}.pt"
         self.epoch, self.seconds = 0, 0.0
         if self.checkpoint.exists():
@@ -350,13 +389,11 @@ class Trainer:
         """One optimizer step; returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(progress, self.phase)
-        taught = None
-        if self.teacher is not None:
-            with torch.no_grad():
-                taught = self.teacher(images)
-        loss = batch_loss(self.model(images), labels, taught, self.phase)
+        smoothing = self.phase.label_smoothing
+        loss = F.cross_entropy(self.model(images), labels, label_smoothing=smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.decay.apply()
         self.optimizer.step()
         if self.pruner:
             self.pruner.apply()
@@ -368,7 +405,10 @@ class Trainer:
         generator = torch.Generator().manual_seed(phase.seed * 100_003 + self.epoch)
         self.model.train()
         total, begin = 0.0, time.monotonic()
-        epoch_batches = batches(padded, labels, self.options.batch_size, phase.cutout, generator)
+        side = phase.side(self.epoch)
+        epoch_batches = batches(
+            padded, labels, self.options.batch_size, phase.cutout, side, generator
+        )
         title = f"{phase.name} {self.epoch + 1}/{phase.epochs}"
         for index, (images, wanted) in enumerate(
             tqdm(epoch_batches, title, steps, leave=False, mininterval=5)
@@ -399,7 +439,9 @@ class Trainer:
 def new_model(options: argparse.Namespace) -> MobileNetV1:
     """Initialise a network, the same for the same seed."""
     torch.manual_seed(options.seed)
-    return MobileNetV1(options.width).to(memory_format=torch.channels_last)
+    model = MobileNetV1(options.width)
+    start_near_identity(model)
+    return model.to(memory_format=torch.channels_last)
 
 
 def dense_trainer(options: argparse.Namespace) -> Trainer:
@@ -410,27 +452,30 @@ def dense_trainer(options: argparse.Namespace) -> Trainer:
         peak_rate=options.dense_rate,
         warmup=0.15,
         seed=options.seed,
-        label_smoothing=options.label_smoothing,
-        cutout=options.cutout,
+        label_smoothing=options.dense_label_smoothing,
+        cutout=options.dense_cutout,
+        sides=tuple(options.dense_sides),
     )
-    return Trainer(phase, new_model(options), None, options)
+    return Trainer(phase, new_model(options), options)
 
 
 def sparse_trainer(options: argparse.Namespace, dense: Trainer) -> Trainer:
-    """Set up the sparse phase, which starts from the dense weights, taught by the dense network."""
+    """Set up the sparse phase, which starts from the dense weights."""
     phase = Phase(
         name="sparse",
         epochs=options.sparse_epochs,
         peak_rate=options.sparse_rate,
         warmup=0.05,
         seed=options.seed + 1,
-        distillation=options.distillation,
         sparsity=options.sparsity,
         ramp_end=options.ramp_end,
+        label_smoothing=options.sparse_label_smoothing,
+        cutout=options.sparse_cutout,
+        sides=tuple(options.sparse_sides),
     )
     model = new_model(options)
     model.load_state_dict(dense.model.state_dict())
-    return Trainer(phase, model, dense.model.eval() if options.distillation else None, options)
+    return Trainer(phase, model, options)
 
 
 def finish(trainer: Trainer, train: ImageSet | None, validation: ImageSet) -> None:
@@ -525,7 +570,7 @@ def training_command(options: argparse.Namespace) -> str:
     changed = [(k, v) for k, v in vars(options).items() if k not in elsewhere and v != defaults[k]]
     words = ["python", "tools/train_cifar10.py"]
     for key, value in changed:
-        words += [f"--{key.replace('_', '-')}", str(value)]
+        words += [f"--{key.replace('_', '-')}", *np.atleast_1d(value).astype(str)]
     return shlex.join(words)
 
 
@@ -575,18 +620,23 @@ picture shows. It is a demonstration: nothing of consequence should depend on it
 ## Architecture
 A 3 × 3 stem with stride 1, then 13 blocks of a depthwise 3 × 3 and a pointwise convolution, each
 with batch normalisation and ReLU; global average pooling, a fully connected layer, softmax. The
-stride is 2 in blocks 2, 4 and 6, so planes shrink from 32 × 32 to 4 × 4.
+stride is 2 in blocks {strides}, so planes shrink from 32 × 32 to 4 × 4.
 
 ## Recipe
-1. Dense: {dense_epochs} epochs of SGD (Nesterov, batch {batch_size}, weight decay {weight_decay:g}
-   except for depthwise kernels, batch normalisation and biases); learning rate up to
-   {dense_rate:g}, then along a cosine to zero; label smoothing {label_smoothing:g}; random crops
-   with {padding} reflected pixels, mirroring, {cutout} × {cutout} cutout.
-2. Sparse: {sparse_epochs} epochs from the dense weights with the same optimizer, learning rate up
-   to {sparse_rate:g}, without cutout and label smoothing; gradual magnitude pruning
-   (arXiv:1710.01878) of each pointwise layer along a cubic ramp over the first {ramp_end:.0%},
-   every {prune_every} steps. A pruned weight stays zero.
-   {teaching}
+Every convolution behind the stem starts as identity plus noise, and the pointwise ones decay
+towards the identity (DiracNets, arXiv:1706.00388); the biases of batch normalisation start at
+{start_bias:g}. Depthwise kernels, batch normalisation and biases do not decay. Random crops with
+{padding} reflected pixels and mirroring; images shrunk by area to the side given, each side for
+an equal share of the epochs.
+
+1. Dense: {dense_epochs} epochs of SGD (Nesterov, batch {batch_size}, weight decay
+   {weight_decay:g}); learning rate up to {dense_rate:g}, then along a cosine to zero; label
+   smoothing {dense_label_smoothing:g}; {dense_cutout} × {dense_cutout} cutout; sides {dense_sides}.
+2. Sparse: {sparse_epochs} epochs from the dense weights with the same optimizer; learning rate up
+   to {sparse_rate:g}; label smoothing {sparse_label_smoothing:g}; {sparse_cutout} × {sparse_cutout}
+   cutout; sides {sparse_sides}; gradual magnitude pruning (arXiv:1710.01878) of each pointwise
+   layer along a cubic ramp over the first {ramp_end:.0%}, every {prune_every} steps. A pruned
+   weight stays zero.
 
 ```sh
 {command}
@@ -602,22 +652,24 @@ Seed {seed}; an interrupted run continues after its last epoch and gives the sam
 """
 
 
+def listed(numbers: Iterable[int]) -> str:
+    """Join numbers for a sentence."""
+    return ", ".join(map(str, numbers))
+
+
 def write_card(
     path: Path, model_path: Path, result: Result, options: argparse.Namespace, day: date
 ) -> None:
     """Describe the model file for its users."""
-    soft = options.distillation
-    teaching = (
-        f"Loss: {1 - soft:g} × labels + {soft:g} × the dense twin's soft labels, temperature 2."
-        if soft
-        else "Loss: cross entropy with the labels."
-    )
     rows = (
         f"| {name} | {outputs} × {inputs} | {share:.2%} |"
         for name, ((outputs, inputs), share) in result.zeros.items()
     )
+    sides = {key: listed(vars(options)[key]) for key in ("dense_sides", "sparse_sides")}
     text = CARD.format(
-        **vars(options),
+        **vars(options) | sides,
+        strides=listed(number for number, (_, stride) in enumerate(BLOCKS, 1) if stride > 1),
+        start_bias=START_BIAS,
         file_bytes=model_path.stat().st_size,
         mean=" ".join(map(str, IMAGE_MEAN)),
         scale=" ".join(map(str, IMAGE_SCALE)),
@@ -628,7 +680,6 @@ def write_card(
         images=result.images,
         error=math.sqrt(result.sparse_top1 * (1 - result.sparse_top1) / result.images),
         padding=CROP_PADDING,
-        teaching=teaching,
         command=training_command(options),
         dense_minutes=result.minutes[0],
         sparse_minutes=result.minutes[1],
@@ -685,18 +736,22 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="do not train: evaluate and export the finished checkpoints",
     )
     add("--width", type=float, default=0.5, help="multiplier of the channels")
-    add("--dense-epochs", type=int, default=24)
-    add("--sparse-epochs", type=int, default=12)
+    add("--dense-epochs", type=int, default=50)
+    add("--sparse-epochs", type=int, default=26)
     add("--dense-rate", type=float, default=0.15, help="peak learning rate of the dense phase")
-    add("--sparse-rate", type=float, default=0.05, help="peak learning rate of the sparse phase")
+    add("--sparse-rate", type=float, default=0.08, help="peak learning rate of the sparse phase")
+    pixels = "sides of the images in pixels, each for an equal share of the epochs"
+    add("--dense-sides", type=int, nargs="+", default=[20, 20, 24, 28, 32], help=pixels)
+    add("--sparse-sides", type=int, nargs="+", default=[24, 28, 32, 32], help=pixels)
     add("--batch-size", type=int, default=128)
     add("--weight-decay", type=float, default=5e-4)
-    add("--label-smoothing", type=float, default=0.05, help="in the dense phase")
-    add("--cutout", type=int, default=8, help="side of the erased square, in the dense phase")
+    add("--dense-label-smoothing", type=float, default=0.05)
+    add("--sparse-label-smoothing", type=float, default=0.1)
+    add("--dense-cutout", type=int, default=0, help="side of the erased square in pixels")
+    add("--sparse-cutout", type=int, default=12, help="side of the erased square in pixels")
     add("--sparsity", type=float, default=0.8, help="share of zeros in every pointwise layer")
     add("--ramp-end", type=float, default=0.4, help="share of the sparse phase spent pruning")
     add("--prune-every", type=int, default=100, help="steps between two prunings")
-    add("--distillation", type=float, default=0.0, help="weight of the dense network's soft labels")
     add(
         "--validate-every",
         type=int,
