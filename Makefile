@@ -5,11 +5,12 @@ SETUP := python3 tools/toolchain
 # The environment's programs (ninja, ruff, clang-format) come first.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PYTHON := $(RUN) .venv/bin/python
-MODULES := web/dist/gossamer-simd.wasm web/dist/gossamer-relaxed.wasm
+WASM_BUILDS := simd relaxed simd-threads relaxed-threads
+MODULES := $(WASM_BUILDS:%=web/dist/gossamer-%.wasm)
 WHEEL_SOURCES := $(shell find CMakeLists.txt pyproject.toml LICENSE README.md runtime arm wasm web tools/build_wheel.py \
                      -type f -not -path '*/__pycache__/*' -not -path 'web/dist/*')
 SETUPS := setup-venv setup-emscripten setup-aarch64 setup-chromium setup-node setup-fuzzer
-BUILDS := build-native build-asan build-aarch64 build-wasm-simd build-wasm-relaxed build-fuzz
+BUILDS := build-native build-asan build-aarch64 build-fuzz $(WASM_BUILDS:%=build-wasm-%)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -59,7 +60,7 @@ $(BUILDS): build-%: build/%/build.ninja
 build/%/build.ninja: CMakePresets.json | setup-venv
 	@$(RUN) cmake --preset $*
 	@touch $@
-build/wasm-simd/build.ninja build/wasm-relaxed/build.ninja: | setup-emscripten
+$(WASM_BUILDS:%=build/wasm-%/build.ninja): | setup-emscripten
 build/aarch64/build.ninja: | setup-aarch64
 build/fuzz/build.ninja: | setup-fuzzer
 

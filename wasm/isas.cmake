@@ -1,6 +1,10 @@
 # One module has one instruction set: a browser without relaxed SIMD rejects a module that contains it.
 set(GOSSAMER_WASM pyodide CACHE STRING "simd or relaxed (modules for the web), or pyodide (side module)")
 set_property(CACHE GOSSAMER_WASM PROPERTY STRINGS simd relaxed pyodide)
+option(GOSSAMER_WASM_THREADS "Modules whose memory is shared by workers" OFF)
+if(GOSSAMER_WASM_THREADS)
+  add_compile_options(-matomics -mbulk-memory)
+endif()
 
 if(GOSSAMER_WASM STREQUAL "relaxed")
   goss_isa(wasm_relaxed VECTOR wasm/vector_relaxed.h FLAGS -msimd128 -mrelaxed-simd)

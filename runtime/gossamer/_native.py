@@ -39,6 +39,7 @@ STATUS_ERRORS: dict[str, type[GossamerError]] = {
     "GOSS_MODEL_CORRUPT": ModelError,
     "GOSS_UNSUPPORTED": UnsupportedError,
     "GOSS_OUT_OF_MEMORY": OutOfMemoryError,
+    "GOSS_WORKER_FAILED": EngineError,
 }
 
 

@@ -34,4 +34,4 @@ class MissingDependencyError(GossamerError, ImportError):
 
 
 class EngineError(GossamerError, RuntimeError):
-    """The native library is missing, or was built for another version of this package."""
+    """The native library is missing, is another version's, or lost a thread."""

@@ -17,7 +17,12 @@ from .errors import InputError
 
 BUNDLE = Path(__file__).with_name("_web")
 PAGE = "web/demo/"
-ENGINES = ("gossamer-simd.wasm", "gossamer-relaxed.wasm")
+ENGINES = (
+    "gossamer-simd.wasm",
+    "gossamer-relaxed.wasm",
+    "gossamer-simd-threads.wasm",
+    "gossamer-relaxed-threads.wasm",
+)
 
 # Where the page looks for models: where they lie in a checkout.
 _MODELS_FOLDER = Path("runtime/gossamer/models")

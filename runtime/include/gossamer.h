@@ -38,7 +38,8 @@ typedef enum goss_status {
     GOSS_INVALID_ARGUMENT = 1, /* the caller: an index, a name, a size, a value such as NaN */
     GOSS_MODEL_CORRUPT = 2,    /* the file: truncated, altered, or not a .goss file */
     GOSS_UNSUPPORTED = 3,      /* valid, but not in this build: a newer version, an operator, an ISA */
-    GOSS_OUT_OF_MEMORY = 4     /* an allocation failed; nothing was kept */
+    GOSS_OUT_OF_MEMORY = 4,    /* an allocation failed; nothing was kept */
+    GOSS_WORKER_FAILED = 5     /* a browser stopped a worker while it computed; the session is of no more use */
 } goss_status;
 
 /* Filled on failure; untouched on success. One sentence: what, where, expected, found, next step. */
@@ -183,7 +184,8 @@ GOSS_API goss_status goss_session_bind_output(goss_session *session, uint32_t in
  * @param session  one thread at a time; different sessions may run at once
  * @return GOSS_OK, and every bound output is written;
  *         GOSS_INVALID_ARGUMENT  something is not bound, or an input holds NaN: the message names the tensor
- *         and the element, no output was touched, and the session can run again. */
+ *         and the element, no output was touched, and the session can run again;
+ *         GOSS_WORKER_FAILED  in browsers only. */
 GOSS_API goss_status goss_session_run(goss_session *session, goss_error *error);
 
 /* ---- Images ----------------------------------------------------------------------------------------- */

@@ -1,7 +1,9 @@
-/* Threads that share the work of one layer. One of pool_pthread.c and pool_single.c is linked: the platform's. */
+/* Threads that share the work of one layer. One of pool_pthread.c, pool_wasm.c and
+ * pool_single.c is linked: the platform's. */
 #ifndef GOSS_POOL_H
 #define GOSS_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { GOSS_POOL_MOST_THREADS = 16 };
@@ -23,5 +25,9 @@ void goss_pool_delete(goss_pool *pool);
 /* Runs task(context, 0 .. tasks - 1), each once, in any order, on any thread; returns when all are done. Without a
  * pool (NULL) the caller runs them all, in order, as thread 0. One run at a time. */
 void goss_pool_run(goss_pool *pool, size_t tasks, goss_task *task, const void *context);
+
+/* Whether a thread stopped in the middle of a task, which the system can do to a browser's workers. The results of that
+ * run are incomplete, and the thread may still write: nothing that its tasks knew may be used any more. */
+bool goss_pool_lost(const goss_pool *pool);
 
 #endif

@@ -1,8 +1,4 @@
-/* Threads of the operating system.
- *
- * A run publishes a ticket: how many tasks it has and which is next, in one word. Whoever raises `next` by one has that
- * task, so a thread that wakes up late finds nothing left and disturbs nobody, and a run waits for tasks, never for
- * threads: it ends even if no other thread ever wakes. Threads look for work for a moment, then sleep. */
+/* Threads of the operating system. They look for work for a moment, then sleep. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -13,6 +9,7 @@
 #include "gossamer.h"
 #include "memory.h"
 #include "pool.h"
+#include "tickets.h"
 
 enum {
     DEFAULT_MOST = 4,
@@ -27,12 +24,7 @@ typedef struct worker {
 
 struct goss_pool {
     size_t threads;
-    /* Of the current run. Written before its ticket is, read after a task was taken. */
-    goss_task *task;
-    const void *context;
-    atomic_uint_fast64_t ticket; /* tasks << 32 | next */
-    atomic_size_t done;
-
+    goss_tickets tickets;
     atomic_bool stopped;
     atomic_size_t sleepers;
     pthread_mutex_t mutex;
@@ -40,40 +32,15 @@ struct goss_pool {
     worker workers[];
 };
 
-static bool has_work(goss_pool *pool)
-{
-    const uint64_t ticket = atomic_load(&pool->ticket);
-    return (uint32_t)ticket < ticket >> 32;
-}
-
-/* Takes the next task of the current run; false when none is left. */
-static bool take(goss_pool *pool, size_t *index)
-{
-    uint_fast64_t ticket = atomic_load(&pool->ticket);
-    do {
-        if ((uint32_t)ticket >= ticket >> 32) return false;
-    } while (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket + 1));
-    *index = (uint32_t)ticket;
-    return true;
-}
-
-static void work(goss_pool *pool, size_t thread)
-{
-    size_t index = 0;
-    while (take(pool, &index)) {
-        pool->task(pool->context, index, thread);
-        atomic_fetch_add(&pool->done, 1);
-    }
-}
-
 /* Returns when there is work, or the pool is stopped. */
 static void wait_for_work(goss_pool *pool)
 {
     for (size_t i = 0; i < SPINS; i++)
-        if (has_work(pool) || atomic_load(&pool->stopped)) return;
+        if (goss_tickets_left(&pool->tickets) || atomic_load(&pool->stopped)) return;
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleepers, 1); /* before looking again: goss_pool_run() looks the other way round */
-    while (!has_work(pool) && !atomic_load(&pool->stopped)) pthread_cond_wait(&pool->wake, &pool->mutex);
+    while (!goss_tickets_left(&pool->tickets) && !atomic_load(&pool->stopped))
+        pthread_cond_wait(&pool->wake, &pool->mutex);
     atomic_fetch_sub(&pool->sleepers, 1);
     pthread_mutex_unlock(&pool->mutex);
 }
@@ -82,7 +49,7 @@ static void *worker_main(void *argument)
 {
     const worker *self = argument;
     while (!atomic_load(&self->pool->stopped)) {
-        work(self->pool, self->thread);
+        goss_tickets_work(&self->pool->tickets, self->thread);
         wait_for_work(self->pool);
     }
     return NULL;
@@ -143,16 +110,19 @@ void goss_pool_delete(goss_pool *pool)
 void goss_pool_run(goss_pool *pool, size_t tasks, goss_task *task, const void *context)
 {
     if (!pool || tasks < 2 || tasks > UINT32_MAX) {
-        for (size_t index = 0; index < tasks; index++) task(context, index, 0);
+        goss_tasks_run_alone(tasks, task, context);
         return;
     }
-    pool->task = task;
-    pool->context = context;
-    atomic_store(&pool->done, 0);
-    atomic_store(&pool->ticket, (uint64_t)tasks << 32);
+    goss_tickets_publish(&pool->tickets, tasks, task, context);
     wake_all(pool);
-    work(pool, 0);
+    goss_tickets_work(&pool->tickets, 0);
     /* The others are under way. On a busy machine their threads may need this one's processor. */
-    for (size_t i = 0; atomic_load(&pool->done) < tasks; i++)
+    for (size_t i = 0; atomic_load(&pool->tickets.done) < tasks; i++)
         if (i >= SPINS) sched_yield();
+}
+
+bool goss_pool_lost(const goss_pool *pool)
+{
+    (void)pool; /* a thread of this process ends with it */
+    return false;
 }

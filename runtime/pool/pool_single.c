@@ -1,5 +1,6 @@
 /* No threads: WebAssembly without shared memory. */
 #include "pool.h"
+#include "tickets.h"
 
 size_t goss_pool_default_threads(void) { return 1; }
 
@@ -20,5 +21,11 @@ void goss_pool_delete(goss_pool *pool) { (void)pool; }
 void goss_pool_run(goss_pool *pool, size_t tasks, goss_task *task, const void *context)
 {
     (void)pool;
-    for (size_t index = 0; index < tasks; index++) task(context, index, 0);
+    goss_tasks_run_alone(tasks, task, context);
+}
+
+bool goss_pool_lost(const goss_pool *pool)
+{
+    (void)pool;
+    return false;
 }

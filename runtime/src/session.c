@@ -253,8 +253,17 @@ static goss_status check_no_nan(const goss_session *session, const goss_value *v
     return GOSS_OK; /* infinities are the caller's business */
 }
 
+static goss_status check_threads(const goss_session *session, goss_error *error)
+{
+    if (!goss_pool_lost(session->plan.pool)) return GOSS_OK;
+    return goss_fail(error, GOSS_WORKER_FAILED,
+                     "a thread that shared the work stopped, so the results are incomplete; create a new session");
+}
+
 static goss_status check_ready(const goss_session *session, goss_error *error)
 {
+    const goss_status lost = check_threads(session, error);
+    if (lost) return lost;
     for (uint32_t i = 0; i < session->info.inputs; i++) {
         const goss_value *value = &session->plan.values[session->inputs[i]];
         if (!session->bound_inputs[i])
@@ -281,5 +290,5 @@ goss_status goss_session_run(goss_session *session, goss_error *error)
     for (uint32_t i = 0; i < session->info.layers; i++) plan->layers[i].run(&plan->layers[i]);
     for (uint32_t i = 0; i < session->info.outputs; i++)
         copy_out(&plan->values[session->outputs[i]], session->bound_outputs[i]);
-    return GOSS_OK;
+    return check_threads(session, error);
 }

@@ -14,6 +14,7 @@ import tiny_models
 from PIL import Image
 
 from gossamer import cli
+from gossamer.serve import ENGINES
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -251,7 +252,7 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "web" / "demo").mkdir(parents=True)
     (tmp_path / "web" / "demo" / "index.html").write_text("<!doctype html><title>Demo</title>")
     (tmp_path / "web" / "dist").mkdir()
-    for engine in ("gossamer-simd.wasm", "gossamer-relaxed.wasm"):
+    for engine in ENGINES:
         (tmp_path / "web" / "dist" / engine).write_bytes(b"\0asm\1\0\0\0")
     return tmp_path
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gossamer
-from gossamer.serve import PAGE, Server, find_root
+from gossamer.serve import ENGINES, PAGE, Server, find_root
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def page_in(folder: Path) -> Path:
     (folder / PAGE).mkdir(parents=True)
     (folder / PAGE / "index.html").touch()
     (folder / "web" / "dist").mkdir()
-    for engine in ("gossamer-simd.wasm", "gossamer-relaxed.wasm"):
+    for engine in ENGINES:
         (folder / "web" / "dist" / engine).touch()
     return folder
 

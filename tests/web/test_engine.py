@@ -104,7 +104,43 @@ def test_memory_that_cannot_be_had_is_an_error_and_the_engine_goes_on(engines) -
 
 @needs_node
 def test_node_gets_the_build_it_can_run() -> None:
-    build = run_in_node('console.log(JSON.stringify(chooseBuild("relaxed")));')
-    script = 'console.log(JSON.stringify(chooseBuild("fixed")));'
+    build = run_in_node('console.log(JSON.stringify(chooseBuild("relaxed", 1)));')
+    script = 'console.log(JSON.stringify(chooseBuild("fixed", 1)));'
     assert run_in_node(script) == {"build": "gossamer-simd", "notes": []}
     assert build["build"] == "gossamer-relaxed" or len(build["notes"]) == 1
+
+
+@needs_node
+@pytest.mark.parametrize("simd", ["simd", "relaxed"])
+def test_modules_with_threads_import_memory_and_nothing_else(engines, simd: str) -> None:
+    seen = run_in_node(f"""
+        import v8 from "node:v8";
+        try {{ v8.setFlagsFromString("--experimental-wasm-relaxed-simd"); }} catch {{}}
+        const bytes = readFileSync("{ROOT}/web/dist/gossamer-{simd}-threads.wasm");
+        const module = await WebAssembly.compile(bytes);
+        const names = WebAssembly.Module.exports(module).map(({{ name }}) => name);
+        console.log(JSON.stringify([WebAssembly.Module.imports(module), names]));
+    """)
+    imports, exports = seen
+    assert imports == [{"module": "env", "name": "memory", "kind": "memory"}]
+    declared = parse(cdef((ROOT / "runtime" / "include" / "gossamer.h").read_text())).functions
+    lent = {"goss_pool_admit", "goss_pool_join"}
+    assert {name for name in exports if name.startswith("goss_")} == {*declared} | lent
+
+
+@needs_node
+def test_node_runs_a_module_with_threads_on_one(engines) -> None:
+    values = run_in_node(f"""
+        const bytes = readFileSync("{ROOT}/web/dist/gossamer-simd-threads.wasm");
+        const image = Float32Array.from({{ length: 3072 }}, (_, index) => Math.sin(index));
+        const results = [];
+        for (const build of [engineBytes(), bytes]) {{
+          const engine = await Engine.instantiate(build);
+          const session = new NativeSession(engine, modelBytes(), {{ threads: 2 }});
+          const {{ probabilities }} = session.run({{ image }}).outputs;
+          results.push([...probabilities.data], session.description.notes);
+        }}
+        console.log(JSON.stringify(results));
+    """)
+    assert values[:2] == values[2:]
+    assert values[1] == ["1 thread runs instead of 2: this build or the system gives no more"]

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import gossamer
+from gossamer.serve import ENGINES
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 
@@ -26,8 +27,7 @@ def files(engines) -> set[str]:
 
 
 def test_package_holds_modules_and_engines_and_no_pages(files) -> None:
-    assert {"gossamer.mjs", "README.md", "dist/gossamer-simd.wasm"} <= files
-    assert "dist/gossamer-relaxed.wasm" in files
+    assert {"gossamer.mjs", "README.md", *(f"dist/{engine}" for engine in ENGINES)} <= files
     folders = {path.partition("/")[0] for path in files if "/" in path}
     assert folders == {"src", "dist"}
 

@@ -268,10 +268,10 @@ function showFacts() {
   const layers = session.layers();
   const weights = layers.reduce((sum, layer) => sum + layer.weights, 0);
   const nonzeros = layers.reduce((sum, layer) => sum + layer.nonzeros, 0);
-  const simd = session.build === "gossamer-relaxed" ? "relaxed" : "fixed";
+  const simd = session.build.startsWith("gossamer-relaxed") ? "relaxed" : "fixed";
   const facts = [
     ["latency", "Latency", "…"],
-    ["engine", "Engine", `WebAssembly, ${simd} SIMD, ${showBytes(sizes.engine)}, ${info.threads} thread`],
+    ["engine", "Engine", `WebAssembly, ${simd} SIMD, ${showBytes(sizes.engine)}, ${info.threads} thread${info.threads > 1 ? "s" : ""}`],
     ["model", "Model", `${metadata.title ?? "untitled"}, ${showBytes(sizes.model)}`],
     ["zeros", "Zeros", `${showPercent(1 - nonzeros / weights)} of ${showCount(weights)} weights`],
     ["work", "Work", `${showCount(info.macs)} multiply-adds instead of ${showCount(info.denseMacs)}`],

@@ -1,6 +1,7 @@
 /**
  * @file Loads the engine: picks the build that this browser can run, instantiates it, turns its statuses into errors.
- * The module imports nothing, so there is no toolchain glue. Runs in the worker, and in node; not public.
+ * The module imports nothing, or only the memory that threads share, so there is no toolchain glue. Runs in the worker,
+ * and in node; not public.
  */
 import { GossamerError } from "./errors.mjs";
 import { layout } from "./layout.mjs";
@@ -24,6 +25,7 @@ export const STATUS_CODES = /** @type {const} */ ([
   "model-corrupt",
   "unsupported",
   "out-of-memory",
+  "worker-failed",
 ]);
 
 /** goss_abi_version() of the engines that this code calls. */
@@ -32,14 +34,53 @@ const ABI_VERSION = 1;
 /** sizeof(goss_error): int32 status, then a NUL-terminated UTF-8 message. */
 const ERROR_BYTES = 256;
 
+/** Without being asked, no more threads than this run. */
+const DEFAULT_MOST_THREADS = 4;
+
+/** Pages that shared memory starts with, and the most that it may grow to: the first that the browser has room for. */
+const INITIAL_PAGES = 256;
+const MOST_PAGES = [65536, 32768, 16384, 8192, 4096];
+
+/** Of each worker of the crew, in bytes. Kernels need a few kilobytes. */
+const STACK_BYTES = 128 * 1024;
+
+/**
+ * Chooses how many threads run, and says why when they are fewer than what was asked for or than this machine has.
+ *
+ * @param {number} [wanted]  default: what the machine has, at most 4
+ * @returns {{threads: number, notes: string[]}}
+ * @throws {GossamerError} "invalid-argument"
+ */
+export function chooseThreads(wanted) {
+  const threads = wanted ?? Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, DEFAULT_MOST_THREADS);
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new GossamerError("invalid-argument", `threads: ${threads} found, a whole number of at least 1 expected`);
+  }
+  if (threads === 1 || globalThis.crossOriginIsolated) return { threads, notes: [] };
+  const note =
+    `1 thread runs instead of ${threads}: the page is not cross-origin isolated. Serve it with the headers ` +
+    "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.";
+  return { threads: 1, notes: [note] };
+}
+
+/** @typedef {"gossamer-simd" | "gossamer-relaxed" | "gossamer-simd-threads" | "gossamer-relaxed-threads"} Build */
+
 /**
  * Chooses the build to fetch, and says why when it is less than what was asked for.
  *
- * @param {"fixed" | "relaxed"} wanted
- * @returns {{build: "gossamer-simd" | "gossamer-relaxed", notes: string[]}}
+ * @param {"fixed" | "relaxed"} simd
+ * @param {number} threads  that will run
+ * @returns {{build: Build, notes: string[]}}
  * @throws {GossamerError} "unsupported-engine" | "invalid-argument"
  */
-export function chooseBuild(wanted) {
+export function chooseBuild(simd, threads) {
+  const { build, notes } = chooseInstructions(simd);
+  return { build: threads > 1 ? `${build}-threads` : build, notes };
+}
+
+/** @param {"fixed" | "relaxed"} wanted
+ * @returns {{build: "gossamer-simd" | "gossamer-relaxed", notes: string[]}} */
+function chooseInstructions(wanted) {
   if (wanted !== "fixed" && wanted !== "relaxed") {
     throw new GossamerError("invalid-argument", `simd: ${JSON.stringify(wanted)} found, "fixed" or "relaxed" expected`);
   }
@@ -56,6 +97,8 @@ export function chooseBuild(wanted) {
 
 /** An instance of the module: its functions and its memory. */
 export class Engine {
+  #module;
+  #memory;
   /** @type {Record<string, any>} */
   #exports;
   #error;
@@ -67,8 +110,9 @@ export class Engine {
    */
   static async instantiate(bytes) {
     try {
-      const { instance } = await WebAssembly.instantiate(bytes);
-      return new Engine(instance);
+      const module = await WebAssembly.compile(bytes);
+      const imports = WebAssembly.Module.imports(module).length > 0 ? { env: { memory: sharedMemory() } } : {};
+      return new Engine(module, imports.env?.memory, await WebAssembly.instantiate(module, imports));
     } catch (error) {
       if (error instanceof RangeError) {
         throw new GossamerError("out-of-memory", `There is no memory for the engine: ${error.message}`, { cause: error });
@@ -80,9 +124,15 @@ export class Engine {
     }
   }
 
-  /** @param {WebAssembly.Instance} instance */
-  constructor(instance) {
+  /**
+   * @param {WebAssembly.Module} module
+   * @param {WebAssembly.Memory | undefined} shared  memory, if the module imports it
+   * @param {WebAssembly.Instance} instance
+   */
+  constructor(module, shared, instance) {
+    this.#module = module;
     this.#exports = instance.exports;
+    this.#memory = shared ?? this.#exports.memory;
     const version = this.#exports.goss_abi_version?.();
     if (version !== ABI_VERSION) {
       throw new GossamerError(
@@ -91,7 +141,7 @@ export class Engine {
           "serve the wasm files and the JavaScript of one version.",
       );
     }
-    this.#exports._initialize();
+    (this.#exports._initialize ?? this.#exports.__wasm_call_ctors)();
     this.#error = this.allocate(ERROR_BYTES);
   }
 
@@ -148,13 +198,26 @@ export class Engine {
   }
 
   /**
+   * What a worker needs to compute with this engine: the module, its memory, and a part of that for itself.
+   *
+   * @param {number} thread  from 1
+   * @returns {{module: WebAssembly.Module, memory: WebAssembly.Memory, thread: number, stack: number, locals: number}}
+   * @throws {GossamerError} "out-of-memory"
+   */
+  place(thread) {
+    const stack = this.allocate(STACK_BYTES) + STACK_BYTES; // it grows downwards
+    const locals = this.allocate(Math.max(1, this.#exports.__tls_size?.value ?? 0));
+    return { module: this.#module, memory: this.#memory, thread, stack, locals };
+  }
+
+  /**
    * A view of bytes. Take a fresh one for every use: growth detaches the buffer under an old one.
    *
    * @param {number} address
    * @param {number} length
    */
   bytes(address, length) {
-    return new Uint8Array(this.#exports.memory.buffer, address, length);
+    return new Uint8Array(this.#memory.buffer, address, length);
   }
 
   /**
@@ -164,18 +227,19 @@ export class Engine {
    * @param {number} length
    */
   floats(address, length) {
-    return new Float32Array(this.#exports.memory.buffer, address, length);
+    return new Float32Array(this.#memory.buffer, address, length);
   }
 
   /** @param {number} address  of a pointer or a uint32_t */
   word(address) {
-    return new DataView(this.#exports.memory.buffer).getUint32(address, true);
+    return new DataView(this.#memory.buffer).getUint32(address, true);
   }
 
   /** @param {number} address  of NUL-terminated UTF-8 */
   text(address) {
-    const memory = new Uint8Array(this.#exports.memory.buffer);
-    return new TextDecoder().decode(memory.subarray(address, memory.indexOf(0, address)));
+    const memory = new Uint8Array(this.#memory.buffer);
+    // A copy: decoders refuse memory that is shared.
+    return new TextDecoder().decode(memory.slice(address, memory.indexOf(0, address)));
   }
 
   /**
@@ -195,10 +259,22 @@ export class Engine {
 
   /** @param {number} struct @param {import("./layout.mjs").Field} field */
   #field(struct, { type, offset, length }) {
-    const view = new DataView(this.#exports.memory.buffer, struct + offset);
+    const view = new DataView(this.#memory.buffer, struct + offset);
     if (type === "uint64_t") return Number(view.getBigUint64(0, true));
     if (type === "const char *") return this.text(view.getUint32(0, true));
     if (length === 1) return view.getUint32(0, true);
     return Array.from({ length }, (_, index) => view.getUint32(4 * index, true));
   }
+}
+
+/** Memory for a module with threads. Its largest size is reserved at once, and not every device can spare 4 GiB. */
+function sharedMemory() {
+  for (const maximum of MOST_PAGES.slice(0, -1)) {
+    try {
+      return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum, shared: true });
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+  return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MOST_PAGES.at(-1), shared: true });
 }

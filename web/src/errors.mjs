@@ -13,7 +13,7 @@
  * - `image-unreadable`   an empty file, or no picture that this browser decodes
  * - `aborted`            the caller's signal fired
  * - `disposed`           the session was disposed
- * - `worker-failed`      the worker did not start, or stopped
+ * - `worker-failed`      a worker did not start, or stopped
  *
  * @typedef {"invalid-argument" | "model-corrupt" | "unsupported" | "out-of-memory" | "fetch-failed" | "not-wasm" |
  *   "unsupported-engine" | "image-unreadable" | "aborted" | "disposed" | "worker-failed"} ErrorCode

@@ -1,7 +1,7 @@
 /**
  * @file The public class: a model, ready to run in a worker of its own.
  */
-import { chooseBuild } from "./engine.mjs";
+import { chooseBuild, chooseThreads } from "./engine.mjs";
 import { GossamerError } from "./errors.mjs";
 import { decodeImage } from "./image.mjs";
 import { readSource } from "./source.mjs";
@@ -21,7 +21,8 @@ import { readSource } from "./source.mjs";
 
 /**
  * @typedef {object} SessionOptions
- * @property {number} [threads]  at least 1. More than this build can use is reduced, and `notes` says so
+ * @property {number} [threads]  at least 1; default: what the machine has, at most 4. Where fewer run, because the page
+ *   is not cross-origin isolated or for another reason, `notes` says so
  * @property {"fixed" | "relaxed"} [simd]  "relaxed", the default, where the browser has it; `notes` says where not
  * @property {(progress: Progress) => void} [onProgress]
  * @property {AbortSignal} [signal]  stops loading
@@ -31,6 +32,8 @@ import { readSource } from "./source.mjs";
 const ENGINES = {
   "gossamer-simd": new URL("../dist/gossamer-simd.wasm", import.meta.url),
   "gossamer-relaxed": new URL("../dist/gossamer-relaxed.wasm", import.meta.url),
+  "gossamer-simd-threads": new URL("../dist/gossamer-simd-threads.wasm", import.meta.url),
+  "gossamer-relaxed-threads": new URL("../dist/gossamer-relaxed-threads.wasm", import.meta.url),
 };
 
 /**
@@ -57,11 +60,9 @@ export class InferenceSession {
    * @returns {Promise<InferenceSession>}
    * @throws {GossamerError} any code but "disposed" and "image-unreadable"
    */
-  static async create(source, { threads = 1, simd = "relaxed", onProgress = () => {}, signal } = {}) {
-    if (!Number.isInteger(threads) || threads < 1) {
-      throw new GossamerError("invalid-argument", `threads: ${threads} found, a whole number of at least 1 expected`);
-    }
-    const { build, notes } = chooseBuild(simd);
+  static async create(source, { threads: wanted, simd = "relaxed", onProgress = () => {}, signal } = {}) {
+    const { threads, notes: threadNotes } = chooseThreads(wanted);
+    const { build, notes: buildNotes } = chooseBuild(simd, threads);
     const remote = new Remote();
     const stop = () => remote.close(new GossamerError("aborted", "Loading was aborted."));
     signal?.addEventListener("abort", stop);
@@ -74,7 +75,7 @@ export class InferenceSession {
       const description = await remote.call("create", { engine, model: model.bytes, threads }).catch((error) => {
         throw withAddress(error, model.url);
       });
-      return new InferenceSession(remote, description, build, notes);
+      return new InferenceSession(remote, description, build, [...buildNotes, ...threadNotes]);
     } catch (error) {
       remote.close(new GossamerError("disposed", "The session was never created."));
       throw error;
@@ -127,7 +128,7 @@ export class InferenceSession {
     return [...this.#notes];
   }
 
-  /** The engine that runs: "gossamer-relaxed" or "gossamer-simd". */
+  /** The engine that runs: "gossamer-relaxed" or "gossamer-simd", with "-threads" where several threads run. */
   get build() {
     return this.#build;
   }
@@ -202,7 +203,7 @@ export class InferenceSession {
       .slice(0, top);
   }
 
-  /** Stops the worker and frees its memory. Calls under way and later ones reject with "disposed". */
+  /** Stops the workers and frees their memory. Calls under way and later ones reject with "disposed". */
   dispose() {
     this.#remote.close(new GossamerError("disposed", "The session is disposed; create a new InferenceSession."));
   }

@@ -3,6 +3,7 @@
  *
  * Receives `{id, method, argument}`, answers `{id, result}` or `{id, error: {code, message}}`.
  */
+import { lendWorkers } from "./crew.mjs";
 import { Engine } from "./engine.mjs";
 import { GossamerError } from "./errors.mjs";
 import { NativeSession } from "./native_session.mjs";
@@ -12,9 +13,11 @@ let session;
 
 /** @type {Record<string, (argument: any) => any>} */
 const methods = {
-  async create({ engine, model, threads }) {
-    session = new NativeSession(await Engine.instantiate(engine), model, { threads });
-    return session.description;
+  async create({ engine: bytes, model, threads }) {
+    const engine = await Engine.instantiate(bytes);
+    const notes = threads > 1 ? await lendWorkers(engine, threads) : [];
+    session = new NativeSession(engine, model, { threads });
+    return { ...session.description, notes: [...notes, ...session.description.notes] };
   },
   run: (inputs) => session.run(inputs),
   imageToTensor: (image) => session.imageToTensor(image),
