@@ -9,6 +9,7 @@
 from importlib.metadata import version as _version
 
 from . import zoo
+from .benchmarking import Benchmark, LayerBenchmark, benchmark, peak_macs_per_second
 from .convert import convert
 from .embedded import load_model, model_names
 from .errors import (
@@ -60,4 +61,8 @@ __all__ = [
     "load_model",
     "model_names",
     "zoo",
+    "Benchmark",
+    "LayerBenchmark",
+    "benchmark",
+    "peak_macs_per_second",
 ]

@@ -71,6 +71,7 @@ class CtypesBinding:
             "uint64_t": ctypes.c_uint64,
             "void": None,
             "const char *": ctypes.c_char_p,
+            "uint64_t *": ctypes.POINTER(ctypes.c_uint64),
             "const char **": ctypes.POINTER(ctypes.c_char_p),
         }
         self._declare(self.declarations)

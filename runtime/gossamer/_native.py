@@ -25,7 +25,7 @@ from .errors import (
     UnsupportedError,
 )
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 ERROR_BYTES = 256
 LIBRARY = HEADER.with_name("libgossamer.dylib" if sys.platform == "darwin" else "libgossamer.so")
 
@@ -109,6 +109,13 @@ class Engine:
         return [
             self.binding.text(self.binding.call("goss_isa_name", index)) for index in range(count)
         ]
+
+    def multiply_adds(self, isa: str | None, rounds: int) -> int:
+        """Do multiply-adds in registers and return how many."""
+        name = self.binding.c_string(isa or self.isas[0])
+        done = self.binding.new("uint64_t")
+        self.check("goss_multiply_adds", name, rounds, done)
+        return self.binding.value(done)
 
     def check(self, function: str, *arguments: Any, where: str = "") -> None:
         """Call a function that returns a status and takes a ``goss_error`` last; raise its error.
@@ -291,6 +298,10 @@ class NativeSession:
     def run(self) -> None:
         """Compute the outputs' memory from the inputs' memory."""
         self.engine.check("goss_session_run", self._session)
+
+    def run_layer(self, index: int) -> None:
+        """Run one layer; `index` counts from 0 and one by one."""
+        self.engine.check("goss_session_run_layers", self._session, index, 1)
 
 
 def plain_bytes(view: memoryview) -> memoryview | bytes:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import statistics
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__, zoo
+from .benchmarking import Benchmark, benchmark
 from .convert import convert
 from .convert.write import write_atomically
 from .embedded import model_names, open_model
@@ -20,7 +22,7 @@ from .errors import GossamerError, InputError
 from .evaluation import Accuracy, evaluate
 from .image import classify
 from .serve import PAGE, Server, find_root
-from .session import InferenceSession, LayerInfo
+from .session import InferenceSession, LayerInfo, SessionOptions
 
 _MODEL_HELP = "a .goss file, or an embedded model's name"
 
@@ -134,6 +136,14 @@ def _parser() -> argparse.ArgumentParser:
     zoo_.add_argument("--sparsity", type=float, default=0.7, help="share of zeros (default: 0.7)")
     zoo_.add_argument("--seed", type=int, default=0, help="of the weights (default: 0)")
     zoo_.add_argument("--classes", type=_count, default=1000, help="default: 1000")
+
+    bench = commands.add_parser("bench", help="measure a model on this machine, layer by layer")
+    bench.set_defaults(command=_bench)
+    bench.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
+    bench.add_argument("--runs", type=_count, default=50, help="measured runs (default: 50)")
+    bench.add_argument("--threads", type=_count, help="default: processors, at most 4")
+    bench.add_argument("--isa", help="instruction set (default: the best of this machine)")
+    bench.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
     demo = commands.add_parser("demo", help="serve the demo page until Ctrl-C")
     demo.set_defaults(command=_demo)
@@ -295,6 +305,38 @@ def _convert(options: argparse.Namespace) -> int:
     written = convert(options.source, options.target, batch=options.batch, metadata=metadata)
     print(f"{options.target}: {len(written):,} bytes")
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    session = open_model(options.model, SessionOptions(threads=options.threads, isa=options.isa))
+    measured = benchmark(session, options.runs)
+    if options.json:
+        _print_json(dataclasses.asdict(measured))
+        return 0
+    _print_table(_bench_rows(measured), right_aligned=range(2, 7))
+    print()
+    lower, median, upper = statistics.quantiles([1000 * s for s in measured.seconds * 2], n=4)
+    runs = f"{len(measured.seconds)} runs"
+    _print_fact("whole model", f"{median:.2f} ms, quartiles {lower:.2f} - {upper:.2f}, {runs}")
+    peak = measured.peak_macs_per_second / 1e9
+    _print_fact("peak", f"{peak:.1f} GMAC/s a thread, {measured.isa}, {measured.threads} threads")
+    for note in session.notes:
+        _print_fact("note", note)
+    return 0
+
+
+def _bench_rows(measured: Benchmark) -> Iterator[Sequence[str]]:
+    yield "layer", "kernel", "ms", "share", "GMAC/s", "of peak", "kB moved"
+    total = sum(layer.seconds for layer in measured.layers)
+    for layer in measured.layers:
+        computes = layer.macs_per_second > 0
+        yield (
+            *(layer.name, layer.kernel, f"{1000 * layer.seconds:.3f}"),
+            f"{layer.seconds / total:.0%}",
+            f"{layer.macs_per_second / 1e9:.1f}" if computes else "",
+            f"{layer.peak_share:.0%}" if computes else "",
+            f"{layer.moved_bytes / 1000:,.0f}",
+        )
 
 
 def _zoo(options: argparse.Namespace) -> int:

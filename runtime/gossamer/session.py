@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -120,6 +121,8 @@ class LayerInfo:
         Elements of the weight matrix, zeros included; those that are stored. Biases not counted.
     weight_bytes
         Weights, biases and indices in the file, plus what planning expanded.
+    tensor_bytes
+        Of the tensors that it reads and writes.
     """
 
     name: str
@@ -132,6 +135,7 @@ class LayerInfo:
     weights: int
     nonzeros: int
     weight_bytes: int
+    tensor_bytes: int
 
 
 class InferenceSession:
@@ -230,13 +234,41 @@ class InferenceSession:
         wanted = self._find_outputs(output_names)
         buffers = self._check_inputs(inputs)
         with self._lock:
-            if not self._native.close.alive:
-                raise InputError("the session is closed; create a new InferenceSession")
-            for tensor, buffer in zip(self._native.inputs, buffers, strict=True):
-                tensor.view[:] = _native.plain_bytes(buffer)
+            self._fill(buffers)
             self._native.run()
             results = [(bytearray(tensor.view), tensor.shape) for tensor in wanted]
         return [self._as_array(_native.shaped(data, shape)) for data, shape in results]
+
+    def profile(self, inputs: Mapping[str, Any], runs: int = 20) -> list[list[float]]:
+        """Measure every layer on its own.
+
+        Parameters
+        ----------
+        inputs
+            As `run` takes them.
+        runs
+            At least 1.
+
+        Returns
+        -------
+        list of lists
+            For each layer, in the order of `layers`, the seconds that each run took in it.
+
+        Raises
+        ------
+        InputError
+            As `run`.
+        """
+        buffers = self._check_inputs(inputs)
+        seconds: list[list[float]] = [[] for _ in self._layers]
+        with self._lock:
+            self._fill(buffers)
+            for _ in range(runs):
+                for index, times in enumerate(seconds):
+                    begin = time.perf_counter()
+                    self._native.run_layer(index)
+                    times.append(time.perf_counter() - begin)
+        return seconds
 
     def layers(self) -> list[LayerInfo]:
         """Return the plan, in execution order."""
@@ -274,6 +306,12 @@ class InferenceSession:
 
         inputs, outputs = arguments(self._native.inputs), arguments(self._native.outputs)
         return f"<InferenceSession {inputs} -> {outputs}, {len(self._layers)} layers, {self.isa}>"
+
+    def _fill(self, buffers: list[memoryview]) -> None:
+        if not self._native.close.alive:
+            raise InputError("the session is closed; create a new InferenceSession")
+        for tensor, buffer in zip(self._native.inputs, buffers, strict=True):
+            tensor.view[:] = _native.plain_bytes(buffer)
 
     def _find_outputs(self, names: Sequence[str] | None) -> list[_native.Tensor]:
         if names is None:

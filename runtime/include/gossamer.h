@@ -62,6 +62,15 @@ GOSS_API const char *goss_version(void);
 GOSS_API uint32_t goss_isa_count(void);
 GOSS_API const char *goss_isa_name(uint32_t index);
 
+/* Does multiply-adds of f32 in registers, on one thread, as many a second as the instruction set can: who measures how
+ * long it takes knows the peak that layers are compared with.
+ *
+ * @param isa     one of goss_isa_name(); NULL = the best of this machine
+ * @param rounds  at most 2^24; some tens or hundreds of multiply-adds each
+ * @param done    receives how many multiply-adds were done
+ * @return GOSS_OK; GOSS_INVALID_ARGUMENT an ISA that this machine lacks, too many rounds, or a NULL pointer. */
+GOSS_API goss_status goss_multiply_adds(const char *isa, uint32_t rounds, uint64_t *done, goss_error *error);
+
 /* Memory aligned to 64 bytes, for callers without an allocator of their own (JavaScript). NULL when there is
  * none. Free with goss_free(), which takes NULL. */
 GOSS_API void *goss_alloc(size_t bytes);
@@ -136,6 +145,7 @@ typedef struct goss_layer_info {
     uint64_t weights;      /* elements of the weight matrix, zeros included; biases are not counted */
     uint64_t nonzeros;     /* of these, elements stored */
     uint64_t weight_bytes; /* in the file, biases included, plus what planning expanded */
+    uint64_t tensor_bytes; /* of the tensors that it reads and writes */
     const char *name;
     const char *op;     /* "conv", "fully_connected", "add", ... */
     const char *kernel; /* e.g. "pointwise_f32_4x1" */
@@ -187,6 +197,13 @@ GOSS_API goss_status goss_session_bind_output(goss_session *session, uint32_t in
  *         and the element, no output was touched, and the session can run again;
  *         GOSS_WORKER_FAILED  in browsers only. */
 GOSS_API goss_status goss_session_run(goss_session *session, goss_error *error);
+
+/* Runs layers first .. first + count - 1, so that the caller can measure each. What goss_session_run() does is to run
+ * all of them at once. Inputs are read with layer 0; outputs are written with the last layer.
+ *
+ * @param first  0, or the layer behind the last one that ran: a run goes through the layers in order
+ * @return as goss_session_run(); GOSS_INVALID_ARGUMENT also when it is another layer's turn, or there are fewer. */
+GOSS_API goss_status goss_session_run_layers(goss_session *session, uint32_t first, uint32_t count, goss_error *error);
 
 /* ---- Images ----------------------------------------------------------------------------------------- */
 

@@ -177,6 +177,10 @@ typedef struct goss_kernels {
 
     /* Nonzero when all of x[0 .. count) is finite. Any count, any alignment of 4. */
     int (*all_finite_f32)(const float *x, size_t count);
+
+    /* Multiply-adds in registers, as many a second as this machine can: does some in each of `rounds` rounds, returns
+     * how many, and writes a number that depends on all of them. */
+    size_t (*multiply_adds_f32)(size_t rounds, float *sink);
 } goss_kernels;
 
 /* The tables that this machine can run, best first, ended by NULL. One select.c is linked: the platform's. */

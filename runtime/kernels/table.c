@@ -21,6 +21,7 @@ void GOSS_KERNEL(sigmoid_f32)(const goss_activation_f32_args *);
 void GOSS_KERNEL(silu_f32)(const goss_activation_f32_args *);
 void GOSS_KERNEL(softmax_f32)(const goss_softmax_f32_args *);
 int GOSS_KERNEL(all_finite_f32)(const float *, size_t);
+size_t GOSS_KERNEL(multiply_adds_f32)(size_t, float *);
 
 #define GOSS_STRING_(name) #name
 #define GOSS_STRING(name)  GOSS_STRING_(name)
@@ -49,4 +50,5 @@ const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .silu_f32 = GOSS_KERNEL(silu_f32),
     .softmax_f32 = GOSS_KERNEL(softmax_f32),
     .all_finite_f32 = GOSS_KERNEL(all_finite_f32),
+    .multiply_adds_f32 = GOSS_KERNEL(multiply_adds_f32),
 };

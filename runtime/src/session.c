@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "isa.h"
 #include "memory.h"
 #include "plan.h"
 
@@ -13,27 +14,10 @@ struct goss_session {
     const void **bound_inputs;
     void **bound_outputs;
     char notes[128];
+    uint32_t next_layer; /* where goss_session_run_layers() goes on; 0: no run is under way */
 };
 
 /* ---- Creation ------------------------------------------------------------------------------------------- */
-
-static goss_status choose_kernels(const char *isa, const goss_kernels **kernels, goss_error *error)
-{
-    const goss_kernels *const *available = goss_kernels_available();
-    *kernels = available[0];
-    if (!isa) return GOSS_OK;
-
-    char list[128] = "";
-    for (; *available; available++) {
-        if (strcmp((*available)->isa, isa) == 0) {
-            *kernels = *available;
-            return GOSS_OK;
-        }
-        const size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", (*available)->isa);
-    }
-    return goss_fail(error, GOSS_INVALID_ARGUMENT, "ISA '%.40s' does not exist here; this machine has: %s", isa, list);
-}
 
 static goss_status list_tensors(goss_session *session, goss_error *error)
 {
@@ -89,7 +73,7 @@ goss_status goss_session_create(const goss_model *model, const goss_options *opt
     goss_session *created = goss_alloc_zeroed(sizeof *created);
     if (!created) return goss_fail_out_of_memory(error, sizeof *created, "the session");
     created->plan.model = model;
-    goss_status status = choose_kernels(options ? options->isa : NULL, &created->plan.kernels, error);
+    goss_status status = goss_isa_choose(options ? options->isa : NULL, &created->plan.kernels, error);
     const uint32_t wanted = options && options->threads ? options->threads : (uint32_t)goss_pool_default_threads();
     if (!status) created->plan.pool = goss_pool_new(wanted);
     if (!status) status = goss_plan_build(&created->plan, error);
@@ -177,6 +161,7 @@ goss_status goss_session_layer(const goss_session *session, uint32_t index, goss
         .macs = layer->macs,
         .dense_macs = layer->dense_macs,
         .weight_bytes = layer->state_bytes,
+        .tensor_bytes = plain_bytes(layer->output),
         .name = layer->name,
         .op = layer->op->name,
         .kernel = layer->kernel_name,
@@ -186,6 +171,7 @@ goss_status goss_session_layer(const goss_session *session, uint32_t index, goss
     memcpy(info->dims, layer->output->dims, sizeof info->dims);
     for (uint32_t i = 0; i < GOSS_NODE_MAX_INPUTS; i++) {
         const goss_weights *weights = layer->weights[i];
+        if (layer->inputs[i]) info->tensor_bytes += plain_bytes(layer->inputs[i]);
         if (!weights) continue;
         info->weight_bytes += weights->bytes;
         if (layer->weight_ranks[i] == 1) continue; /* a bias: nothing in it can be sparse */
@@ -278,17 +264,44 @@ static goss_status check_ready(const goss_session *session, goss_error *error)
     return GOSS_OK;
 }
 
+static goss_status begin_run(const goss_session *session, goss_error *error)
+{
+    const goss_status status = check_ready(session, error);
+    if (status) return status;
+    for (uint32_t i = 0; i < session->info.inputs; i++)
+        copy_in(&session->plan.values[session->inputs[i]], session->bound_inputs[i]);
+    return GOSS_OK;
+}
+
+static goss_status end_run(const goss_session *session, goss_error *error)
+{
+    for (uint32_t i = 0; i < session->info.outputs; i++)
+        copy_out(&session->plan.values[session->outputs[i]], session->bound_outputs[i]);
+    return check_threads(session, error);
+}
+
 goss_status goss_session_run(goss_session *session, goss_error *error)
 {
     if (!session) return goss_fail(error, GOSS_INVALID_ARGUMENT, "goss_session_run: session is NULL");
-    const goss_status status = check_ready(session, error);
-    if (status) return status;
+    return goss_session_run_layers(session, 0, session->info.layers, error);
+}
 
-    const goss_plan *plan = &session->plan;
-    for (uint32_t i = 0; i < session->info.inputs; i++)
-        copy_in(&plan->values[session->inputs[i]], session->bound_inputs[i]);
-    for (uint32_t i = 0; i < session->info.layers; i++) plan->layers[i].run(&plan->layers[i]);
-    for (uint32_t i = 0; i < session->info.outputs; i++)
-        copy_out(&plan->values[session->outputs[i]], session->bound_outputs[i]);
-    return check_threads(session, error);
+goss_status goss_session_run_layers(goss_session *session, uint32_t first, uint32_t count, goss_error *error)
+{
+    if (!session) return goss_fail(error, GOSS_INVALID_ARGUMENT, "goss_session_run_layers: session is NULL");
+    if (first != 0 && first != session->next_layer)
+        return goss_fail(error, GOSS_INVALID_ARGUMENT, "layer %u asked for, but it is the turn of layer %u", first,
+                         session->next_layer);
+    if (count > session->info.layers - first)
+        return goss_fail(error, GOSS_INVALID_ARGUMENT, "%u layers from layer %u asked for; the model has %u", count,
+                         first, session->info.layers);
+
+    session->next_layer = 0; /* after a failure, too */
+    const goss_status status = first == 0 ? begin_run(session, error) : GOSS_OK;
+    if (status) return status;
+    const goss_layer *layers = session->plan.layers;
+    for (uint32_t i = first; i < first + count; i++) layers[i].run(&layers[i]);
+    if (first + count == session->info.layers) return end_run(session, error);
+    session->next_layer = first + count;
+    return GOSS_OK;
 }

@@ -214,6 +214,19 @@ def test_runs_of_one_session_follow_one_another(module) -> None:
     """) == [3, True]
 
 
+def test_profile_measures_every_layer(module) -> None:
+    layers, times, peak = module("""
+        const session = await open({ threads: 2 });
+        const image = new Float32Array(3072);
+        const times = await session.profile({ image }, { runs: 5 });
+        return [session.layers().length, times, await session.peakMacsPerSecond()];
+    """)
+    assert len(times) == layers
+    assert all(len(layer) == 5 and min(layer) >= 0 for layer in times)
+    assert sum(map(sum, times)) > 0
+    assert 1e8 < peak < 1e13
+
+
 # ---- Failures -----------------------------------------------------------------------------------
 
 

@@ -32,6 +32,7 @@ export const STRUCTS = {
     weights: "uint64_t",
     nonzeros: "uint64_t",
     weight_bytes: "uint64_t",
+    tensor_bytes: "uint64_t",
     name: "const char *",
     op: "const char *",
     kernel: "const char *",

@@ -19,6 +19,7 @@ import { GossamerError } from "./errors.mjs";
  * @property {number} weights    elements of the weight matrix, zeros included; biases are not counted
  * @property {number} nonzeros   of these, elements stored
  * @property {number} weightBytes  in the file, biases included, plus what planning expanded
+ * @property {number} tensorBytes  of the tensors that it reads and writes
  */
 
 /**
@@ -96,6 +97,46 @@ export class NativeSession {
       return [name, { data: this.#engine.floats(address, length).slice(), dims }];
     });
     return { outputs: Object.fromEntries(outputs), latencyMs };
+  }
+
+  /**
+   * Measures every layer on its own.
+   *
+   * @param {Record<string, Float32Array>} inputs  one for each name, checked by the caller
+   * @param {number} runs
+   * @returns {number[][]} for each layer the milliseconds of each run
+   * @throws {GossamerError} "invalid-argument": an input holds NaN
+   */
+  profile(inputs, runs) {
+    for (const { name, address, length } of this.#inputs) this.#engine.floats(address, length).set(inputs[name]);
+    /** @type {number[][]} */
+    const times = this.description.layers.map(() => []);
+    for (let run = 0; run < runs; run++) {
+      times.forEach((ofLayer, index) => {
+        const start = performance.now();
+        this.#engine.call("goss_session_run_layers", this.#session, index, 1);
+        ofLayer.push(performance.now() - start);
+      });
+    }
+    return times;
+  }
+
+  /**
+   * Measures how many f32 multiply-adds a second one thread can do, operands in registers.
+   *
+   * @returns {number} the best of several short measurements: other programs can only make them slower
+   */
+  peakMacsPerSecond() {
+    const rounds = 1 << 18;
+    return this.#engine.borrow(8, (done) => {
+      let best = 0;
+      for (let repeat = 0; repeat < 20; repeat++) {
+        const start = performance.now();
+        this.#engine.call("goss_multiply_adds", 0, rounds, done);
+        best = Math.max(best, (1000 * this.#engine.word(done)) / (performance.now() - start));
+      }
+      return best;
+    });
   }
 
   /**

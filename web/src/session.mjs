@@ -164,6 +164,32 @@ export class InferenceSession {
   }
 
   /**
+   * Measures every layer on its own.
+   *
+   * @param {Record<string, Float32Array>} inputs  as `run` takes them
+   * @param {{runs?: number}} [options]  at least 1
+   * @returns {Promise<number[][]>} for each layer, in the order of `layers()`, the milliseconds of each run
+   * @throws {GossamerError} as `run`
+   */
+  async profile(inputs, { runs = 20 } = {}) {
+    checkInputs(this.#description.inputs, inputs);
+    if (!Number.isInteger(runs) || runs < 1) {
+      throw new GossamerError("invalid-argument", `runs: ${runs} found, a whole number of at least 1 expected`);
+    }
+    return this.#remote.call("profile", { inputs, runs });
+  }
+
+  /**
+   * Measures how many f32 multiply-adds a second one thread of this build can do, operands in registers.
+   *
+   * @returns {Promise<number>}
+   * @throws {GossamerError} "disposed" | "worker-failed"
+   */
+  async peakMacsPerSecond() {
+    return this.#remote.call("peakMacsPerSecond", null);
+  }
+
+  /**
    * Prepares a photo for the model: the largest centered square, area-averaged to the input's size, scaled as the
    * model's metadata says; transparent pictures are laid over white. Every language computes the same bits.
    *

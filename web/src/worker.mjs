@@ -20,6 +20,8 @@ const methods = {
     return { ...session.description, notes: [...notes, ...session.description.notes] };
   },
   run: (inputs) => session.run(inputs),
+  profile: ({ inputs, runs }) => session.profile(inputs, runs),
+  peakMacsPerSecond: () => session.peakMacsPerSecond(),
   imageToTensor: (image) => session.imageToTensor(image),
 };
 
