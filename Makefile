@@ -9,17 +9,19 @@ WASM_BUILDS := simd relaxed simd-threads relaxed-threads
 MODULES := $(WASM_BUILDS:%=web/dist/gossamer-%.wasm)
 WHEEL_SOURCES := $(shell find CMakeLists.txt pyproject.toml LICENSE README.md runtime arm wasm web tools/build_wheel.py \
                      -type f -not -path '*/__pycache__/*' -not -path 'web/dist/*')
-SETUPS := setup-venv setup-emscripten setup-aarch64 setup-chromium setup-node setup-fuzzer
+SETUPS := setup-venv setup-emscripten setup-aarch64 setup-chromium setup-node setup-fuzzer setup-bench
 BUILDS := build-native build-asan build-aarch64 build-fuzz $(WASM_BUILDS:%=build-wasm-%)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test wheels wasm fuzz clean $(SETUPS) $(BUILDS)
+.PHONY: help demo test bench wheels wasm fuzz clean $(SETUPS) $(BUILDS)
 
 help:
 	@echo 'make demo          serve the demo page until Ctrl-C'
 	@echo 'make demo CHECK=1  check the demo page in a headless browser against native Python'
 	@echo 'make test          run every test'
+	@echo 'make bench         compare with other engines in a headless browser; QUICK=1 for a few minutes,'
+	@echo '                   ARGS="--network mobilenet_v2 --write" for other networks, and to keep the figures'
 	@echo 'make wheels        build the wheels of all targets into dist/'
 	@echo 'make wasm          build the WebAssembly modules into web/dist/'
 	@echo 'make fuzz          feed broken model files to the loader for SECONDS=60'
@@ -35,6 +37,9 @@ endif
 
 test: setup-venv setup-node setup-chromium wasm wheels build-native build-asan build-aarch64
 	$(PYTHON) -m pytest
+
+bench: setup-venv setup-chromium setup-bench wasm
+	$(PYTHON) tools/bench $(if $(QUICK),--quick --rounds 3) $(ARGS)
 
 wheels: dist/wheels.json
 

@@ -12,6 +12,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 (nothing has checked it yet)
 import argparse
 
 import aarch64
+import benchmark
 import browser
 import emscripten
 import fuzzer
@@ -26,11 +27,13 @@ STEPS = {
     "chromium": browser.install,
     "node": node.install,
     "fuzzer": fuzzer.install,
+    "bench": benchmark.install,
 }
 PROGRAMS = {
     "emcc": emscripten.locate,
     "aarch64-python": aarch64.locate,
     "chromium": browser.locate,
+    "tensorflow": benchmark.tensorflow_python,
 }
 
 

@@ -1,0 +1,231 @@
+"""Benchmark Gossamer against other engines, on one network, in headless Chromium.
+
+Every engine and configuration runs in a fresh page, rounds are interleaved, and each figure is
+compared with others of the same round only. Before anything is timed, each output is compared with
+onnxruntime's. Writes ``build/bench/<network>.json``; ``--write`` also puts the figures, the plot
+and the README's tables into the repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
+
+import networks  # noqa: E402
+import report  # noqa: E402
+from headless import launch  # noqa: E402
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402
+
+from gossamer import zoo  # noqa: E402
+from gossamer.serve import Server  # noqa: E402
+
+PAGE = "web/bench/index.html"
+SPARSITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
+QUICK_SPARSITIES = (0.3, 0.7, 0.9)
+WARM_UP = 5
+TIMEOUT_MS = 120_000
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One line of the table."""
+
+    engine: str
+    model: str  # file name
+    threads: int = 1
+    simd: str = "relaxed"
+    pattern: str = ""
+    sparsity: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """What the tables and ratios call it."""
+        parts = [report.ENGINES[self.engine]]
+        if self.engine == "gossamer":
+            zeros = f"{self.sparsity:.0%} {self.pattern}" if self.sparsity else "dense"
+            parts += [zeros, "fixed SIMD" if self.simd == "fixed" else ""]
+        parts.append(f"{self.threads} threads" if self.threads > 1 else "")
+        return ", ".join(filter(None, parts))
+
+
+@dataclass
+class Result:
+    """What was measured of one configuration."""
+
+    configuration: Configuration
+    label: str
+    about: dict[str, Any] = field(default_factory=dict)
+    ready_ms: list[float] = field(default_factory=list)  # one a round
+    rounds_ms: list[list[float]] = field(default_factory=list)  # runs of each round, in the engine
+    call_ms: list[list[float]] = field(default_factory=list)  # the same, as the page waits
+    profile: dict[str, Any] | None = None
+
+
+def configurations(quick: bool) -> list[Configuration]:
+    """Everything that is compared."""
+    peers = [("onnxruntime", "dense.onnx"), ("litert", "dense.tflite"), ("tfjs", "network.json")]
+    chosen = [Configuration(*peer, threads) for peer in peers for threads in (1, 2)]
+    dense = [(threads, simd) for threads in (1, 2) for simd in ("relaxed", "fixed")]
+    chosen += [Configuration("gossamer", "dense.goss", *variant) for variant in dense]
+    for sparsity in QUICK_SPARSITIES if quick else SPARSITIES:
+        for pattern in ("1x1", "4x1") if quick else zoo.PATTERNS:
+            model = f"{sparsity * 100:g}-{pattern}.goss"
+            variants = dense if (sparsity, pattern) == (0.7, "4x1") else dense[:1]
+            chosen += [
+                Configuration("gossamer", model, *variant, pattern, sparsity)
+                for variant in variants
+            ]
+    return chosen
+
+
+def make_models(folder: Path, name: str, chosen: list[Configuration], **size: Any) -> None:
+    """Write every model file that is not there yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    networks.write_peers_formats(folder, name, **size)
+    for configuration in chosen:
+        if configuration.engine == "gossamer":
+            pattern = configuration.pattern or "4x1"
+            networks.write_goss(folder, name, pattern, configuration.sparsity, **size)
+    if not (folder / "dense.tflite").exists():
+        print("making dense.tflite with TensorFlow", flush=True)
+        toolchain = [sys.executable, str(ROOT / "tools" / "toolchain"), "--print", "tensorflow"]
+        python = subprocess.run(toolchain, capture_output=True, text=True, check=True)
+        script = Path(__file__).with_name("make_tflite.py")
+        subprocess.run([python.stdout.strip(), str(script), str(folder)], check=True)
+
+
+def expected_output(folder: Path, configuration: Configuration, name: str, **size: Any) -> Any:
+    """What onnxruntime computes with the same weights."""
+    import onnxruntime
+
+    content = (
+        zoo.build_onnx(name, pattern=configuration.pattern, sparsity=configuration.sparsity, **size)
+        if configuration.sparsity
+        else (folder / "dense.onnx").read_bytes()
+    )
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (image,) = session.get_inputs()
+    return session.run(None, {image.name: networks.test_image(image.shape)})[0].ravel()
+
+
+class Bench:
+    """A served repository and a browser that opens a fresh page for every measurement."""
+
+    def __init__(self, browser: Browser, url: str, folder: Path, input_shape: list[int]) -> None:
+        self.browser, self.url, self.input_shape = browser, url, input_shape
+        self.models = f"{url}{folder.relative_to(ROOT)}/"
+
+    def measure(self, configuration: Configuration, runs: int, layer_runs: int = 0) -> Any:
+        """Open a page, run `measure` of ``web/bench/measure.mjs`` there, close it."""
+        task = {
+            "engine": configuration.engine,
+            "model": self.models + configuration.model,
+            "inputShape": self.input_shape,
+            "threads": configuration.threads,
+            "simd": configuration.simd,
+            "warmUp": WARM_UP,
+            "runs": runs,
+            "layerRuns": layer_runs,
+        }
+        context = self.browser.new_context()
+        context.set_default_timeout(TIMEOUT_MS)
+        try:
+            page = context.new_page()
+            page.goto(f"{self.url}{PAGE}")
+            script = "async (task) => (await import('/web/bench/measure.mjs')).measure(task)"
+            return page.evaluate(script, task)
+        finally:
+            context.close()
+
+
+def machine(browser: Browser) -> dict[str, Any]:
+    """Where this was measured."""
+    packages = json.loads((ROOT / "tools/bench/package-lock.json").read_text())["packages"]
+    versions = {
+        name.removeprefix("node_modules/"): package["version"]
+        for name, package in packages.items()
+        if name.removeprefix("node_modules/")
+        in ("onnxruntime-web", "@litertjs/core", "@tensorflow/tfjs-backend-wasm")
+    }
+    return {
+        "date": date.today().isoformat(),
+        "machine": f"{report.processor()}, {os.cpu_count()} cores, shared",
+        "system": platform.platform(),
+        "browser": f"Chromium {browser.version}",
+        "versions": versions,
+    }
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure everything."""
+    size = {"width": options.width, "resolution": options.resolution}
+    folder = (
+        ROOT / "build/bench/models" / f"{options.network}-{options.width:g}-{options.resolution}"
+    )
+    chosen = [c for c in configurations(options.quick) if options.only in c.label]
+    make_models(folder, options.network, chosen, **size)
+    results = [Result(c, c.label) for c in chosen]
+    with Server(ROOT) as server, sync_playwright() as playwright:
+        browser = launch(playwright)
+        bench = Bench(browser, server.url, folder, [1, 3, options.resolution, options.resolution])
+        for result in results:
+            seen = bench.measure(result.configuration, runs=1)
+            expected = expected_output(folder, result.configuration, options.network, **size)
+            networks.check_output(result.label, seen["output"], expected)
+            result.about = seen["about"]
+            print(f"agrees: {result.label}", flush=True)
+        for round_ in range(options.rounds):
+            last = round_ == options.rounds - 1
+            for result in results:
+                seen = bench.measure(result.configuration, options.runs, 20 if last else 0)
+                result.ready_ms.append(seen["readyMs"])
+                result.rounds_ms.append(seen["times"])
+                result.call_ms.append(seen["callTimes"])
+                result.profile = seen["profile"]
+            print(f"round {round_ + 1} of {options.rounds} done", flush=True)
+        return {
+            **machine(browser),
+            "network": f"{options.network} {options.width:g}/{options.resolution}, f32",
+            "rounds": options.rounds,
+            "runs": options.runs,
+            "command": "make bench",
+            "results": [asdict(result) for result in results],
+        }
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--network", choices=zoo.NAMES, default="mobilenet_v1")
+    parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--resolution", type=int, default=224)
+    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--runs", type=int, default=10, help="timed runs a page (default: 10)")
+    parser.add_argument("--quick", action="store_true", help="fewer sparsities and patterns")
+    parser.add_argument("--only", default="", help="configurations whose label holds this text")
+    parser.add_argument("--write", action="store_true", help="update figures, plot and README")
+    options = parser.parse_args()
+    measured = run(options)
+    target = ROOT / "build/bench" / f"{options.network}.json"
+    target.write_text(json.dumps(measured, indent=1))
+    print()
+    print(report.text(measured))
+    report.plot(measured, target.with_suffix(".svg"))
+    print(f"\n{target}\n{target.with_suffix('.svg')}")
+    if options.write:
+        report.write(measured)
+
+
+if __name__ == "__main__":
+    main()
