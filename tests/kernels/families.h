@@ -16,6 +16,7 @@ void test_global_average_pool_f32(test *t);
 void test_elementwise_f32(test *t);
 void test_all_finite_f32(test *t);
 void test_softmax_f32(test *t);
+void test_multiply_adds_f32(test *t);
 
 /* The clamps that models have: none, ReLU, ReLU6. */
 typedef struct range {

@@ -22,6 +22,7 @@ static const struct {
     {"elementwise_f32", test_elementwise_f32},
     {"all_finite_f32", test_all_finite_f32},
     {"softmax_f32", test_softmax_f32},
+    {"multiply_adds_f32", test_multiply_adds_f32},
 };
 
 /* CMake lists the instruction sets of this build: GOSS_TEST_ISAS is X(generic) X(neon) or the like. */

@@ -173,7 +173,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     folder = (
         ROOT / "build/bench/models" / f"{options.network}-{options.width:g}-{options.resolution}"
     )
-    chosen = [c for c in configurations(options.quick) if options.only in c.label]
+    chosen = [
+        c for c in configurations(options.quick) if c.label in options.only or not options.only
+    ]
     make_models(folder, options.network, chosen, **size)
     results = [Result(c, c.label) for c in chosen]
     with Server(ROOT) as server, sync_playwright() as playwright:
@@ -213,7 +215,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--runs", type=int, default=10, help="timed runs a page (default: 10)")
     parser.add_argument("--quick", action="store_true", help="fewer sparsities and patterns")
-    parser.add_argument("--only", default="", help="configurations whose label holds this text")
+    parser.add_argument("--only", metavar="LABEL", action="append", default=[], help="as in tables")
     parser.add_argument("--write", action="store_true", help="update figures, plot and README")
     options = parser.parse_args()
     measured = run(options)

@@ -24,6 +24,7 @@ RATIOS = (
     ("Gossamer, 30% 4x1", "LiteRT.js"),
     ("Gossamer, 30% 4x1", "Gossamer, dense"),
     ("Gossamer, 70% 4x1", "LiteRT.js"),
+    ("Gossamer, 80% 4x1", "LiteRT.js"),
     ("Gossamer, 90% 4x1", "LiteRT.js"),
     ("Gossamer, 90% 1x1", "LiteRT.js"),
     ("Gossamer, dense, 2 threads", "Gossamer, dense"),
