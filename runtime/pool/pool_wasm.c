@@ -10,7 +10,7 @@
 #include "tickets.h"
 
 enum {
-    SPINS = 20000, /* some tens of microseconds: longer than from one layer to the next */
+    SPINS = 400000, /* some tens of microseconds: longer than from one layer to the next */
     /* A worker that is asleep or slow makes progress within ten seconds of waiting. The time is cut into pieces, so
      * that a computer that was suspended loses one piece and not all. */
     PATIENCE = 100,

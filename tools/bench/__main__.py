@@ -33,7 +33,8 @@ from gossamer.serve import Server  # noqa: E402
 PAGE = "web/bench/index.html"
 SPARSITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 QUICK_SPARSITIES = (0.3, 0.7, 0.9)
-WARM_UP = 5
+# Browsers compile a module twice, the second time while it runs.
+WARM_UP = 25
 TIMEOUT_MS = 120_000
 
 

@@ -127,10 +127,10 @@ export class NativeSession {
    * @returns {number} the best of several short measurements: other programs can only make them slower
    */
   peakMacsPerSecond() {
-    const rounds = 1 << 18;
+    const rounds = 1 << 20;
     return this.#engine.borrow(8, (done) => {
       let best = 0;
-      for (let repeat = 0; repeat < 20; repeat++) {
+      for (let repeat = 0; repeat < 30; repeat++) {
         const start = performance.now();
         this.#engine.call("goss_multiply_adds", 0, rounds, done);
         best = Math.max(best, (1000 * this.#engine.word(done)) / (performance.now() - start));
