@@ -9,6 +9,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "web" / "bench" / "results"
+README = ROOT / "README.md"
 MARKS = ("<!-- benchmark: begin -->", "<!-- benchmark: end -->")
 ENGINES = {
     "gossamer": "Gossamer",
@@ -157,9 +158,18 @@ def write(measured: dict[str, Any]) -> None:
     name = measured["network"].partition(" ")[0]
     (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=1) + "\n")
     plot(measured, RESULTS / f"{name}.svg")
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    picture = f"![latency against sparsity](web/bench/results/{name}.svg)"
-    body = "\n\n".join((ratios(measured), latencies(measured), about(measured), picture))
-    readme.write_text(f"{before}{MARKS[0]}\n{body}\n{MARKS[1]}{after}")
+    before, _, rest = README.read_text().partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    README.write_text(f"{before}{MARKS[0]}\n{readme_section()}\n{MARKS[1]}{after}")
+
+
+def readme_section() -> str:
+    """Everything about the first network, and the ratios of the others, from `RESULTS`."""
+    first = json.loads((RESULTS / "mobilenet_v1.json").read_text())
+    picture = "![latency against sparsity](web/bench/results/mobilenet_v1.svg)"
+    parts = [ratios(first), latencies(first), about(first), picture]
+    for path in sorted(RESULTS.glob("*.json")):
+        if path.stem != "mobilenet_v1":
+            other = json.loads(path.read_text())
+            parts += [ratios(other), about(other)]
+    return "\n\n".join(parts)
