@@ -19,7 +19,6 @@ static inline vf32 vf32_madd(vf32 acc, vf32 a, vf32 b) { return vfmaq_f32(acc, a
 static inline vf32 vf32_min(vf32 a, vf32 b) { return vminq_f32(a, b); }
 static inline vf32 vf32_max(vf32 a, vf32 b) { return vmaxq_f32(a, b); }
 static inline vf32 vf32_div(vf32 a, vf32 b) { return vdivq_f32(a, b); }
-static inline vf32 vf32_if_negative(vf32 v, vf32 a, vf32 b) { return vbslq_f32(vcltzq_f32(v), a, b); }
 static inline vf32 vf32_and(vf32 a, vf32 b)
 {
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));

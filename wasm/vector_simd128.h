@@ -19,10 +19,6 @@ static inline vf32 vf32_add(vf32 a, vf32 b) { return wasm_f32x4_add(a, b); }
 static inline vf32 vf32_sub(vf32 a, vf32 b) { return wasm_f32x4_sub(a, b); }
 static inline vf32 vf32_mul(vf32 a, vf32 b) { return wasm_f32x4_mul(a, b); }
 static inline vf32 vf32_div(vf32 a, vf32 b) { return wasm_f32x4_div(a, b); }
-static inline vf32 vf32_if_negative(vf32 v, vf32 a, vf32 b)
-{
-    return wasm_v128_bitselect(a, b, wasm_f32x4_lt(v, wasm_f32x4_splat(0)));
-}
 static inline vf32 vf32_and(vf32 a, vf32 b) { return wasm_v128_and(a, b); }
 static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 {
@@ -30,9 +26,11 @@ static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 }
 static inline vf32 vf32_even(vf32 a, vf32 b) { return wasm_i32x4_shuffle(a, b, 0, 2, 4, 6); }
 static inline vf32 vf32_odd(vf32 a, vf32 b) { return wasm_i32x4_shuffle(a, b, 1, 3, 5, 7); }
+/* Adding 1.5 * 2^23 leaves n in the lowest bits; the conversion to integers takes browsers many instructions on x86. */
 static inline vf32 vf32_exp2(vf32 n)
 {
-    return wasm_i32x4_shl(wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n), wasm_i32x4_splat(127)), 23);
+    const v128_t exponent = wasm_i32x4_shl(wasm_f32x4_add(n, wasm_f32x4_splat(12582912.0f)), 23);
+    return wasm_i32x4_add(exponent, wasm_f32x4_splat(1.0f));
 }
 static inline float vf32_sum(vf32 v)
 {

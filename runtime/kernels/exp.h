@@ -4,13 +4,13 @@
 
 #include "vector.h"
 
-/* e^x for x <= 0, within 2 ulp; below -87 the result is that of -87 (1.6e-38).
+/* e^x within 2 ulp; below -87 the result is that of -87 (1.6e-38), above 87 that of 87 (6e37).
  * x = n ln 2 + r with |r| <= ln 2 / 2, e^x = 2^n e^r; ln 2 in two parts keeps r exact, e^r is its Taylor polynomial of
  * degree 7, whose remainder is below 2^-26. */
-static inline vf32 exp_nonpositive(vf32 x)
+static inline vf32 exp_within_87(vf32 x)
 {
     const vf32 round = vf32_splat(12582912.0f); /* 1.5 * 2^23: adding it leaves no room for a fraction */
-    x = vf32_max(x, vf32_splat(-87.0f));
+    x = vf32_clamp(x, vf32_splat(-87.0f), vf32_splat(87.0f));
     const vf32 n = vf32_sub(vf32_add(vf32_mul(x, vf32_splat(1.44269504f)), round), round);
     vf32 r = vf32_sub(x, vf32_mul(n, vf32_splat(0.693359375f)));
     r = vf32_sub(r, vf32_mul(n, vf32_splat(-2.12194440e-4f)));

@@ -10,7 +10,6 @@
  *   vf32_madd(acc, a, b)      acc + a * b; rounds once or twice, as is fastest
  *   vf32_min(a, b)  vf32_max(a, b)   any result when a lane is NaN
  *   vf32_and(a, b)            bit by bit
- *   vf32_if_negative(v, a, b) lanes of a where v < 0, else those of b
  *   vf32_first(v, n, fill)    lanes below n from v, the others fill; 0 <= n <= VF32_LANES
  *   vf32_even(a, b)           lanes 0, 2, 4, ... of a, then those of b
  *   vf32_odd(a, b)            lanes 1, 3, 5, ... of a, then those of b

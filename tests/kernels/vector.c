@@ -103,18 +103,6 @@ static void test_splat(test *t)
     case_end(t);
 }
 
-static void test_if_negative(test *t)
-{
-    case_begin(t, "vf32_if_negative", "zeros of either sign are not");
-    for (size_t round = 0; round < ROUNDS; round++) {
-        float x[LANES], found[LANES];
-        operands(t, round, x);
-        vf32_store(found, vf32_if_negative(vf32_load(x), vf32_splat(1), vf32_splat(2)));
-        for (size_t lane = 0; lane < LANES; lane++) expect_same(t, lane, found[lane], x[lane] < 0 ? 1 : 2);
-    }
-    case_end(t);
-}
-
 static void test_first(test *t)
 {
     for (size_t n = 0; n <= LANES; n++) {
@@ -196,7 +184,6 @@ void GOSS_KERNEL(test_vector)(test *t)
     test_binary(t, "vf32_max", vf32_max, fmaxf);
     test_madd(t);
     test_clamp(t);
-    test_if_negative(t);
     test_first(t);
     test_even_and_odd(t);
     test_exp2(t);

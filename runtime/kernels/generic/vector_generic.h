@@ -28,7 +28,6 @@ static inline vf32 vf32_select_(vi32_ mask, vf32 a, vf32 b) { return (vf32)((mas
 static inline vf32 vf32_min(vf32 a, vf32 b) { return vf32_select_(a < b, a, b); }
 static inline vf32 vf32_max(vf32 a, vf32 b) { return vf32_select_(a > b, a, b); }
 static inline vf32 vf32_div(vf32 a, vf32 b) { return a / b; }
-static inline vf32 vf32_if_negative(vf32 v, vf32 a, vf32 b) { return vf32_select_(v < (vf32){0, 0, 0, 0}, a, b); }
 static inline vf32 vf32_and(vf32 a, vf32 b) { return (vf32)((vi32_)a & (vi32_)b); }
 static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 {

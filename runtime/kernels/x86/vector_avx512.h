@@ -20,10 +20,6 @@ static inline vf32 vf32_madd(vf32 acc, vf32 a, vf32 b) { return _mm512_fmadd_ps(
 static inline vf32 vf32_min(vf32 a, vf32 b) { return _mm512_min_ps(a, b); }
 static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm512_max_ps(a, b); }
 static inline vf32 vf32_div(vf32 a, vf32 b) { return _mm512_div_ps(a, b); }
-static inline vf32 vf32_if_negative(vf32 v, vf32 a, vf32 b)
-{
-    return _mm512_mask_mov_ps(b, _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_LT_OQ), a);
-}
 static inline vf32 vf32_and(vf32 a, vf32 b) { return _mm512_and_ps(a, b); }
 static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 {
