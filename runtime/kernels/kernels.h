@@ -4,8 +4,8 @@
  *
  * Memory. Images are channel planes [C][stride]: H * W pixels in rows without gaps, padded to `stride`, a
  * multiple of the vector. Flat tensors are [N][C] without gaps. Tensors, scratch and weights are 64-byte aligned and
- * followed by at least 64 readable bytes. Padding holds garbage: kernels may compute on it and write
- * it, and no result may depend on it. */
+ * followed by at least 64 readable bytes; a kernel that needs more of a tensor says so. Padding holds garbage: kernels
+ * may compute on it and write it, and no result may depend on it. */
 #ifndef GOSS_KERNELS_H
 #define GOSS_KERNELS_H
 
@@ -59,23 +59,27 @@ typedef struct goss_depthwise_f32_args {
     float bias, min, max;
 } goss_depthwise_f32_args;
 
-/* One channel of a depthwise convolution whose output has the size of its input, over the plane as it lies:
- * y[p] = clamp(bias + sum over kernel rows r and columns c of weights[r][c] * x[p + column_offset[c] + r * row_offset],
- * where column c counts only at pixels p with masks[c] set). */
-typedef struct goss_depthwise_same_f32_args {
-    const float *x;                 /* pixel 0; readable as far as the kernel reaches from every pixel */
-    const float *weights;           /* [kernel_y][kernel_x] */
-    const ptrdiff_t *column_offset; /* [kernel_x] floats from a pixel to what the column's top reads */
-    const float *const *masks;      /* [kernel_x] each [period + 64] words, all bits set or none, for a pixel's place in
-                                     * the period; NULL: the column always counts */
-    ptrdiff_t row_offset;           /* floats */
-    float *y;                       /* [pixels] */
-    size_t pixels;                  /* a multiple of the vector */
-    size_t period;                  /* a multiple of the vector and of the row */
-    size_t place;                   /* of pixel 0, a multiple of the vector below the period */
-    size_t kernel_y, kernel_x;
+enum {
+    GOSS_READABLE_BEFORE = 64, /* bytes before and behind a tensor, at most, that kernels read */
+    GOSS_READABLE_BEHIND = 192,
+    GOSS_INSIDE_ROOM = 48,
+};
+
+/* One channel of a depthwise convolution with a 3x3 or 5x5 kernel and stride 1 or 2, over the plane as it lies:
+ * y[r][c] = clamp(bias + sum over i, j of weights[i][j] * x[r * stride + i - pad_top][c * stride + j - pad_left]),
+ * where x is 0 outside the plane. */
+typedef struct goss_depthwise_square_f32_args {
+    const float *x;       /* [in_y][in_x], readable GOSS_READABLE_BEFORE and GOSS_READABLE_BEHIND */
+    const float *inside;  /* words, one a column of the padded row: all bits set where x has a column, else none;
+                           * [stride * out_x + GOSS_INSIDE_ROOM] */
+    const float *weights; /* [kernel][kernel] */
+    float *y;             /* [out_y][out_x] */
+    size_t y_floats;      /* from y on, that may be written; at least out_y * out_x */
+    size_t in_y, in_x, out_y, out_x;
+    size_t kernel, stride;    /* 3 or 5, 1 or 2 */
+    size_t pad_top, pad_left; /* below kernel */
     float bias, min, max;
-} goss_depthwise_same_f32_args;
+} goss_depthwise_square_f32_args;
 
 /* Dense matrix x vector. y[row] = clamp(bias[row] + sum of weights[row][c] * x[c]). */
 typedef struct goss_fully_connected_f32_args {
@@ -163,7 +167,7 @@ typedef struct goss_kernels {
     void (*pack_f32)(const goss_pack_f32_args *);
     void (*unpack_f32)(const goss_unpack_f32_args *);
     void (*depthwise_f32)(const goss_depthwise_f32_args *);
-    void (*depthwise_same_f32)(const goss_depthwise_same_f32_args *);
+    void (*depthwise_square_f32)(const goss_depthwise_square_f32_args *);
     void (*fully_connected_f32)(const goss_fully_connected_f32_args *);
     void (*fully_connected_sparse_f32)(const goss_fully_connected_sparse_f32_args *);
     void (*global_average_pool_f32)(const goss_global_average_pool_f32_args *);

@@ -9,7 +9,7 @@ void GOSS_KERNEL(pointwise_f32_8x1)(const goss_pointwise_f32_args *);
 void GOSS_KERNEL(pack_f32)(const goss_pack_f32_args *);
 void GOSS_KERNEL(unpack_f32)(const goss_unpack_f32_args *);
 void GOSS_KERNEL(depthwise_f32)(const goss_depthwise_f32_args *);
-void GOSS_KERNEL(depthwise_same_f32)(const goss_depthwise_same_f32_args *);
+void GOSS_KERNEL(depthwise_square_f32)(const goss_depthwise_square_f32_args *);
 void GOSS_KERNEL(fully_connected_f32)(const goss_fully_connected_f32_args *);
 void GOSS_KERNEL(fully_connected_sparse_f32)(const goss_fully_connected_sparse_f32_args *);
 void GOSS_KERNEL(global_average_pool_f32)(const goss_global_average_pool_f32_args *);
@@ -38,7 +38,7 @@ const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .pack_f32 = GOSS_KERNEL(pack_f32),
     .unpack_f32 = GOSS_KERNEL(unpack_f32),
     .depthwise_f32 = GOSS_KERNEL(depthwise_f32),
-    .depthwise_same_f32 = GOSS_KERNEL(depthwise_same_f32),
+    .depthwise_square_f32 = GOSS_KERNEL(depthwise_square_f32),
     .fully_connected_f32 = GOSS_KERNEL(fully_connected_f32),
     .fully_connected_sparse_f32 = GOSS_KERNEL(fully_connected_sparse_f32),
     .global_average_pool_f32 = GOSS_KERNEL(global_average_pool_f32),

@@ -115,8 +115,8 @@ static goss_status plan(goss_layer *layer, goss_error *error)
         if (conv.weights->sparse || conv.weights->block_rows != 1)
             return goss_fail(error, GOSS_UNSUPPORTED,
                              "node '%.60s' (conv): depthwise weights must be dense in blocks of 1", layer->name);
-        return goss_conv_depthwise_keeps_size(layer, &conv) ? goss_conv_depthwise_same_plan(layer, &conv, error)
-                                                            : goss_conv_depthwise_plan(layer, &conv, error);
+        return goss_conv_depthwise_is_square(&conv) ? goss_conv_depthwise_square_plan(layer, &conv, error)
+                                                    : goss_conv_depthwise_plan(layer, &conv, error);
     }
     return pointwise ? goss_conv_pointwise_plan(layer, &conv, error) : goss_conv_packed_plan(layer, &conv, error);
 }

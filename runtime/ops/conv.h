@@ -21,9 +21,9 @@ goss_status goss_conv_pointwise_plan(goss_layer *layer, const goss_conv *conv, g
 /* One filter an output channel over one input channel, with any stride, dilation and padding. */
 goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
 
-/* The same where goss_conv_depthwise_keeps_size(). */
-bool goss_conv_depthwise_keeps_size(const goss_layer *layer, const goss_conv *conv);
-goss_status goss_conv_depthwise_same_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
+/* The same where goss_conv_depthwise_is_square(), without packing. */
+bool goss_conv_depthwise_is_square(const goss_conv *conv);
+goss_status goss_conv_depthwise_square_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
 
 /* Everything else: weights times packed planes (pack.h). */
 goss_status goss_conv_packed_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);

@@ -116,18 +116,19 @@ static goss_status allocate_arena(goss_plan *plan, memory_plan *memory, goss_err
     goss_arena_plan arena;
     const goss_status status = goss_arena_place(memory->items, memory->count, model->node_count, &arena, error);
     if (status) return status;
-    plan->arena = goss_alloc_zeroed(arena.bytes + GOSS_ALIGNMENT); /* vector loads may run past the last item */
+    plan->arena = goss_alloc_zeroed(GOSS_READABLE_BEFORE + arena.bytes + GOSS_READABLE_BEHIND);
     if (!plan->arena) return goss_fail_out_of_memory(error, arena.bytes, "the arena of intermediate tensors");
     plan->arena_bytes = arena.bytes;
     plan->tensor_bytes = arena.total_bytes;
     plan->lowest_bytes = arena.lowest_bytes;
+    unsigned char *const first = plan->arena + GOSS_READABLE_BEFORE;
 
     for (uint32_t i = 0; i < model->tensor_count; i++)
         if (model->tensors[i].role != GOSS_ROLE_WEIGHTS)
-            plan->values[i].data = (float *)(void *)(plan->arena + memory->items[memory->item_of_value[i]].offset);
+            plan->values[i].data = (float *)(void *)(first + memory->items[memory->item_of_value[i]].offset);
     for (uint32_t i = 0; i < model->node_count; i++)
         if (memory->item_of_layer[i] != NO_MEMORY)
-            plan->layers[i].scratch = plan->arena + memory->items[memory->item_of_layer[i]].offset;
+            plan->layers[i].scratch = first + memory->items[memory->item_of_layer[i]].offset;
     return GOSS_OK;
 }
 

@@ -46,58 +46,66 @@ void test_depthwise_f32(test *t)
                 test_shape(t, (shape){taps[i], rows[r], columns}, clamps[(columns + r) % CLAMPS]);
 }
 
-enum { PERIOD_ROOM = 64 };
-
-/* One mask for each kernel column, but none for the first: that column always counts. */
-static const float *const *random_masks(test *t, size_t kernel_x, size_t period)
+/* A plane with the readable bytes that kernels may ask for; what is not the plane is NaN. */
+static const float *random_plane(test *t, size_t floats)
 {
-    const float **masks = input_new(t, kernel_x * sizeof *masks);
-    for (size_t column = 0; column < kernel_x; column++) {
-        uint32_t *mask = input_new(t, (period + PERIOD_ROOM) * sizeof *mask);
-        for (size_t i = 0; i < period + PERIOD_ROOM; i++)
-            mask[i] = i >= period ? mask[i - period] : random_below(t, 4) ? UINT32_MAX : 0;
-        masks[column] = column == 0 ? NULL : (const float *)(const void *)mask;
-    }
-    return masks;
+    const size_t around = GOSS_READABLE_BEFORE + GOSS_READABLE_BEHIND;
+    float *plane = (float *)input_new(t, floats * sizeof *plane + around) + GOSS_READABLE_BEFORE / sizeof *plane;
+    fill_random(t, plane, floats);
+    return plane;
 }
 
-static void test_same(test *t, size_t kernel_y, size_t kernel_x, size_t vectors, range clamp)
+static const float *inside_words(test *t, size_t words, size_t pad, size_t columns)
 {
-    enum { ROW = 13 };
-    const size_t lanes = t->kernels->lanes, pixels = vectors * lanes, period = ROW * lanes;
-    const size_t place = random_below(t, ROW) * (uint32_t)lanes;
-    case_begin(t, "depthwise_same_f32", "%zux%zu, pixels %zu from %zu, clamp %g to %g", kernel_y, kernel_x, pixels,
-               place, (double)clamp.min, (double)clamp.max);
-    ptrdiff_t *column_offset = input_new(t, kernel_x * sizeof *column_offset);
-    for (size_t column = 0; column < kernel_x; column++) column_offset[column] = (ptrdiff_t)column - ROW;
+    uint32_t *inside = input_new(t, words * sizeof *inside);
+    for (size_t i = 0; i < words; i++) inside[i] = i >= pad && i - pad < columns ? UINT32_MAX : 0;
+    return (const float *)(const void *)inside;
+}
 
-    float *y = output_new(t, pixels * sizeof *y);
-    const goss_depthwise_same_f32_args args = {
-        .x = input_random(t, ROW + pixels + kernel_y * ROW + kernel_x) + ROW,
-        .weights = input_random(t, kernel_y * kernel_x),
-        .column_offset = column_offset,
-        .masks = random_masks(t, kernel_x, period),
-        .row_offset = ROW,
+static void test_square(test *t, size_t kernel, size_t stride, size_t in_y, size_t in_x, range clamp)
+{
+    const size_t top = random_below(t, (uint32_t)kernel), left = random_below(t, (uint32_t)kernel);
+    const size_t bottom = random_below(t, (uint32_t)kernel), right = random_below(t, (uint32_t)kernel);
+    if (in_y + top + bottom < kernel || in_x + left + right < kernel) return;
+    const size_t out_y = (in_y + top + bottom - kernel) / stride + 1,
+                 out_x = (in_x + left + right - kernel) / stride + 1;
+    case_begin(t, "depthwise_square_f32", "%zux%zu, stride %zu, padding %zu %zu %zu %zu, %zux%zu, clamp %g to %g",
+               kernel, kernel, stride, top, left, bottom, right, in_y, in_x, (double)clamp.min, (double)clamp.max);
+    const size_t lanes = t->kernels->lanes, y_floats = (out_y * out_x + lanes - 1) / lanes * lanes;
+    float *y = output_new(t, y_floats * sizeof *y);
+    const goss_depthwise_square_f32_args args = {
+        .x = random_plane(t, in_y * in_x),
+        .inside = inside_words(t, stride * out_x + GOSS_INSIDE_ROOM, left, in_x),
+        .weights = input_random(t, kernel * kernel),
         .y = y,
-        .pixels = pixels,
-        .period = period,
-        .place = place,
-        .kernel_y = kernel_y,
-        .kernel_x = kernel_x,
+        .y_floats = y_floats,
+        .in_y = in_y,
+        .in_x = in_x,
+        .out_y = out_y,
+        .out_x = out_x,
+        .kernel = kernel,
+        .stride = stride,
+        .pad_top = top,
+        .pad_left = left,
         .bias = random_f32(t),
         .min = clamp.min,
         .max = clamp.max,
     };
-    RUN_KERNEL(t, depthwise_same_f32, &args);
-    for (size_t pixel = 0; pixel < pixels; pixel++)
-        expect_close(t, pixel, y[pixel], reference_depthwise_same_f32(&args, pixel));
+    RUN_KERNEL(t, depthwise_square_f32, &args);
+    for (size_t row = 0; row < out_y; row++)
+        for (size_t column = 0; column < out_x; column++)
+            expect_close(t, row * out_x + column, y[row * out_x + column],
+                         reference_depthwise_square_f32(&args, row, column));
     case_end(t);
 }
 
-void test_depthwise_same_f32(test *t)
+/* Planes narrower than the kernel, strips that reach over one end, over both, over none. */
+void test_depthwise_square_f32(test *t)
 {
-    static const size_t kernels[][2] = {{1, 1}, {3, 3}, {5, 5}, {1, 4}, {7, 2}};
-    for (size_t k = 0; k < 5; k++)
-        for (size_t vectors = 1; vectors <= 30; vectors += vectors < 10 ? 1 : 5)
-            for (size_t c = 0; c < CLAMPS; c++) test_same(t, kernels[k][0], kernels[k][1], vectors, clamps[c]);
+    static const size_t rows[] = {1, 2, 3, 7, 14};
+    for (size_t kernel = 3; kernel <= 5; kernel += 2)
+        for (size_t stride = 1; stride <= 2; stride++)
+            for (size_t columns = 1; columns <= 10 * t->kernels->lanes; columns += columns < 20 ? 1 : 7)
+                for (size_t r = 0; r < 5; r++)
+                    test_square(t, kernel, stride, rows[r], columns, clamps[(columns + r) % CLAMPS]);
 }

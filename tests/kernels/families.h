@@ -9,7 +9,7 @@
 void test_pointwise_f32(test *t);
 void test_pack_f32(test *t);
 void test_depthwise_f32(test *t);
-void test_depthwise_same_f32(test *t);
+void test_depthwise_square_f32(test *t);
 void test_fully_connected_f32(test *t);
 void test_fully_connected_sparse_f32(test *t);
 void test_global_average_pool_f32(test *t);

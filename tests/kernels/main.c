@@ -15,7 +15,7 @@ static const struct {
     {"pointwise_f32", test_pointwise_f32},
     {"pack_f32", test_pack_f32},
     {"depthwise_f32", test_depthwise_f32},
-    {"depthwise_same_f32", test_depthwise_same_f32},
+    {"depthwise_square_f32", test_depthwise_square_f32},
     {"fully_connected_f32", test_fully_connected_f32},
     {"fully_connected_sparse_f32", test_fully_connected_sparse_f32},
     {"global_average_pool_f32", test_global_average_pool_f32},

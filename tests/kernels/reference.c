@@ -57,19 +57,16 @@ reference reference_depthwise_f32(const goss_depthwise_f32_args *a, size_t row, 
     return sum_result(s, 1, a->min, a->max);
 }
 
-reference reference_depthwise_same_f32(const goss_depthwise_same_f32_args *a, size_t pixel)
+reference reference_depthwise_square_f32(const goss_depthwise_square_f32_args *a, size_t row, size_t column)
 {
     sum s = {0};
     sum_add(&s, (double)a->bias);
-    for (size_t column = 0; column < a->kernel_x; column++) {
-        const float *mask = a->masks[column];
-        uint32_t counts = UINT32_MAX;
-        if (mask) memcpy(&counts, &mask[(a->place + pixel) % a->period], sizeof counts);
-        for (size_t row = 0; row < a->kernel_y && counts; row++) {
-            const ptrdiff_t offset = a->column_offset[column] + (ptrdiff_t)row * a->row_offset;
-            sum_add(&s, (double)a->weights[row * a->kernel_x + column] * (double)a->x[(ptrdiff_t)pixel + offset]);
+    for (size_t i = 0; i < a->kernel; i++)
+        for (size_t j = 0; j < a->kernel; j++) {
+            const size_t y = row * a->stride + i - a->pad_top, x = column * a->stride + j - a->pad_left;
+            if (y < a->in_y && x < a->in_x)
+                sum_add(&s, (double)a->weights[i * a->kernel + j] * (double)a->x[y * a->in_x + x]);
         }
-    }
     return sum_result(s, 1, a->min, a->max);
 }
 
