@@ -16,9 +16,10 @@ from typing import Any
 from . import __version__, zoo
 from .benchmarking import Benchmark, benchmark
 from .convert import convert
+from .convert.cost_model import CostModel, save
 from .convert.write import write_atomically
 from .embedded import model_names, open_model
-from .errors import GossamerError, InputError
+from .errors import GossamerError, InputError, MissingDependencyError
 from .evaluation import Accuracy, evaluate
 from .image import classify
 from .serve import PAGE, Server, find_root
@@ -111,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     converter = commands.add_parser("convert", help="turn an ONNX model into a .goss file")
     converter.set_defaults(command=_convert)
     converter.add_argument("source", metavar="SRC", help="an .onnx file")
-    converter.add_argument("target", metavar="DST", help="the .goss file to write")
+    converter.add_argument("destination", metavar="DST", help="the .goss file to write")
     converter.add_argument(
         "--batch", metavar="N", type=_count, default=1, help="images a run (default: 1)"
     )
@@ -123,6 +124,21 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help='such as title=…, image_mean="127.5 127.5 127.5", image_scale="0.01 0.01 0.01"; '
         "may be repeated",
+    )
+    converter.add_argument(
+        "--target",
+        default="wasm_relaxed",
+        help="instruction set by whose costs weights are stored (default: wasm_relaxed); the file "
+        "runs everywhere",
+    )
+    converter.add_argument("--costs", metavar="FILE", help="from bench --calibrate")
+    converter.add_argument(
+        "--storage",
+        metavar="NODE=STORAGE",
+        type=_pair,
+        action="append",
+        default=[],
+        help="1x1, 2x1, 4x1, 8x1 or dense, whatever it costs; may be repeated",
     )
     converter.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
 
@@ -139,7 +155,13 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="measure a model on this machine, layer by layer")
     bench.set_defaults(command=_bench)
-    bench.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
+    bench.add_argument("model", metavar="MODEL", nargs="?", help=_MODEL_HELP)
+    bench.add_argument(
+        "--calibrate",
+        metavar="FILE",
+        help="instead of a model, measure what each way to store weights costs here, and write it "
+        "for convert --costs",
+    )
     bench.add_argument("--runs", type=_count, default=50, help="measured runs (default: 50)")
     bench.add_argument("--threads", type=_count, help="default: processors, at most 4")
     bench.add_argument("--isa", help="instruction set (default: the best of this machine)")
@@ -302,12 +324,24 @@ def _convert(options: argparse.Namespace) -> int:
         metadata[key] = value
     if options.labels:
         metadata["labels"] = _read_labels(Path(options.labels))
-    written = convert(options.source, options.target, batch=options.batch, metadata=metadata)
-    print(f"{options.target}: {len(written):,} bytes")
+    written = convert(
+        options.source,
+        options.destination,
+        batch=options.batch,
+        metadata=metadata,
+        target=options.target,
+        costs=options.costs,
+        storage=dict(options.storage),
+    )
+    print(f"{options.destination}: {len(written):,} bytes")
     return 0
 
 
 def _bench(options: argparse.Namespace) -> int:
+    if (options.model is None) == (options.calibrate is None):
+        raise InputError("bench: either a MODEL or --calibrate FILE expected")
+    if options.calibrate:
+        return _calibrate(options)
     session = open_model(options.model, SessionOptions(threads=options.threads, isa=options.isa))
     measured = benchmark(session, options.runs)
     if options.json:
@@ -323,6 +357,28 @@ def _bench(options: argparse.Namespace) -> int:
     for note in session.notes:
         _print_fact("note", note)
     return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    try:
+        from .convert.calibration import calibrate
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"calibration needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
+        ) from error
+    costs = calibrate(options.isa, options.runs)
+    save(costs, options.calibrate)
+    _print_table(_cost_rows(costs), right_aligned=range(1, 4))
+    print(f"{options.calibrate}: costs of {costs.target}, {costs.measured}")
+    return 0
+
+
+def _cost_rows(costs: CostModel) -> Iterator[Sequence[str]]:
+    yield "ps a pixel", "weight, dense", "block, sparse", "row of blocks, sparse"
+    for rows, cost in costs.conv.items():
+        yield f"{rows}x1", f"{cost.weight:.1f}", f"{cost.block:.1f}", f"{cost.row:.0f}"
+    dense, sparse = costs.fully_connected_weight, costs.fully_connected_nonzero
+    yield "fully connected", f"{dense:.1f}", f"{sparse:.1f}", ""
 
 
 def _bench_rows(measured: Benchmark) -> Iterator[Sequence[str]]:

@@ -1,5 +1,6 @@
 """ONNX models give onnxruntime's answers; what cannot run is refused in one sentence."""
 
+import dataclasses
 import logging
 import os
 import subprocess
@@ -16,6 +17,7 @@ from models.random_graphs import RandomGraph
 from onnx import TensorProto, helper
 
 import gossamer
+from gossamer.convert import cost_model
 
 TOLERANCE = 1e-5
 
@@ -139,6 +141,44 @@ def test_pruned_layers_are_stored_sparse_and_agree(torch_models, image):
     assert len(pointwise) == 4
     assert all(tensor.sparse for tensor in pointwise)
     assert len(data) < dense_bytes
+
+
+def kernels(**options):
+    session = gossamer.InferenceSession(gossamer.convert(mobilenet(17), None, **options))
+    return {layer.name: layer.kernel for layer in session.layers()}
+
+
+def test_storage_can_be_asked_for_layer_by_layer():
+    asked = {"Conv_6": "1x1", "Conv_8": "8x1", "Gemm_19": "dense"}
+    chosen, found = kernels(), kernels(storage=asked)
+    assert found["Conv_6"] == "pointwise_f32_1x1"
+    assert found["Conv_8"] == "pointwise_f32_8x1"
+    assert all(found[name] == kernel for name, kernel in chosen.items() if name not in asked)
+
+
+def test_a_target_chooses_by_its_costs(tmp_path):
+    costs = cost_model.load("wasm_relaxed")
+    cheap = {rows: cost_model.ConvCost(1, rows, 1) for rows in (1, 2, 4)}
+    cheap[8] = cost_model.ConvCost(0.5, 8, 1)
+    mine = dataclasses.replace(costs, target="mine", conv=cheap)
+    cost_model.save(mine, tmp_path / "costs.json")
+    found = kernels(target="mine", costs=tmp_path / "costs.json")
+    assert found["Conv_6"] == "pointwise_f32_8x1"
+    assert kernels()["Conv_6"] == "pointwise_f32_4x1"
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ({"Conv_7": "1x1"}, "'Conv_7'.*Conv_0, Conv_6, Conv_8"),
+        ({"Conv_3": "1x1"}, "'Conv_3'.*Conv_0, Conv_6, Conv_8"),
+        ({"Conv_6": "3x1"}, "Conv_6.*1x1, 2x1, 4x1, 8x1, dense.*3x1"),
+        ({"Gemm_19": "4x1"}, "Gemm_19.*1x1, dense.*4x1"),
+    ],
+)
+def test_storage_that_no_layer_can_have_is_refused(storage, message):
+    with pytest.raises(gossamer.InputError, match=message):
+        kernels(storage=storage)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -6,10 +6,24 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossamer.convert.cost_model import ConvCost, CostModel
 from gossamer.convert.goss_file import Storage
-from gossamer.convert.pack import Use, choose_storage, pack_weights
+from gossamer.convert.pack import PATTERNS, Use, choose_storage, pack_weights
 
 BLOCK_ROWS = (1, 2, 4, 8)
+# Like a machine with 16 vector registers: blocks of 4 rows are best, 8 rows spill.
+COSTS = CostModel(
+    "test",
+    "invented",
+    {
+        1: ConvCost(57, 58, 100),
+        2: ConvCost(42, 84, 200),
+        4: ConvCost(41, 166, 300),
+        8: ConvCost(55, 414, 2200),
+    },
+    fully_connected_weight=300,
+    fully_connected_nonzero=600,
+)
 
 
 @st.composite
@@ -48,7 +62,7 @@ def test_sparse_storage_holds_no_block_of_zeros(matrix, block_rows):
 
 @given(weights(), st.sampled_from(Use))
 def test_the_chosen_storage_is_one_that_the_use_allows(matrix, use):
-    choice = choose_storage(matrix, use)
+    choice = choose_storage(matrix, use, COSTS)
     if use in (Use.BIAS, Use.DEPTHWISE):
         assert (choice.storage, choice.block_rows) == (Storage.DENSE, 1)
     if use is Use.FULLY_CONNECTED:
@@ -82,25 +96,40 @@ def pruned(zeros, block_rows=1, shape=(64, 64)):
 
 @pytest.mark.parametrize("block_rows", [1, 2, 4])
 def test_blocks_are_stored_in_the_shape_they_were_pruned_in(block_rows):
-    choice = choose_storage(pruned(0.7, block_rows), Use.CONV)
+    choice = choose_storage(pruned(0.7, block_rows), Use.CONV, COSTS)
     assert (choice.storage, choice.block_rows) == (Storage.SPARSE, block_rows)
 
 
 def test_few_scattered_zeros_stay_dense():
-    choice = choose_storage(pruned(0.2), Use.CONV)
+    choice = choose_storage(pruned(0.2), Use.CONV, COSTS)
     assert (choice.storage, choice.block_rows) == (Storage.DENSE, 4)
 
 
 def test_thirty_percent_of_zeros_in_blocks_are_skipped():
-    choice = choose_storage(pruned(0.3, 4), Use.CONV)
+    choice = choose_storage(pruned(0.3, 4), Use.CONV, COSTS)
     assert (choice.storage, choice.block_rows) == (Storage.SPARSE, 4)
 
 
-def test_dense_convolutions_of_few_channels_have_blocks_of_one():
-    assert choose_storage(np.ones((3, 9)), Use.CONV).block_rows == 1
-    assert choose_storage(np.ones((4, 9)), Use.CONV).block_rows == 4
+@pytest.mark.parametrize(("rows", "block_rows"), [(1, 1), (3, 2), (4, 4), (9, 4)])
+def test_blocks_have_no_more_rows_than_there_are(rows, block_rows):
+    choice = choose_storage(np.ones((rows, 9)), Use.CONV, COSTS)
+    assert (choice.storage, choice.block_rows) == (Storage.DENSE, block_rows)
 
 
-def test_fully_connected_layers_are_sparse_only_when_almost_empty():
-    assert choose_storage(pruned(0.7), Use.FULLY_CONNECTED).storage is Storage.DENSE
-    assert choose_storage(pruned(0.9), Use.FULLY_CONNECTED).storage is Storage.SPARSE
+def test_fully_connected_layers_are_sparse_where_that_costs_less():
+    for zeros, storage in ((0.4, Storage.DENSE), (0.6, Storage.SPARSE)):
+        choice = choose_storage(pruned(zeros), Use.FULLY_CONNECTED, COSTS)
+        assert (choice.storage, choice.block_rows) == (storage, 1)
+
+
+@pytest.mark.parametrize("asked", [*PATTERNS, "dense"])
+def test_what_is_asked_for_is_stored_whatever_it_costs(asked):
+    choice = choose_storage(pruned(0.9), Use.CONV, COSTS, asked)
+    assert choice.storage is (Storage.DENSE if asked == "dense" else Storage.SPARSE)
+    assert choice.block_rows == PATTERNS.get(asked, 4)
+    assert "asked for" in choice.reason
+
+
+def test_full_matrices_in_blocks_that_are_asked_for_have_no_index():
+    choice = choose_storage(np.ones((8, 8)), Use.CONV, COSTS, "2x1")
+    assert (choice.storage, choice.block_rows) == (Storage.DENSE, 2)

@@ -40,14 +40,14 @@ class Value:
     """A tensor: computed, an input, or a constant.
 
     `shape` is None when it is unknown, which happens only behind something unsupported.
-    `block_rows` of a convolution's weights asks for blocks of so many rows; None takes the
-    cheapest.
+    `pattern` asks for the storage of a convolution's weights, one of `pack.PATTERNS`; None takes
+    the cheapest.
     """
 
     name: str
     shape: tuple[int, ...] | None
     data: np.ndarray | None = None
-    block_rows: int | None = None
+    pattern: str | None = None
 
 
 @dataclass(eq=False)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
-from . import goss_file, ir, pack
+from ..errors import InputError, ModelError
+from . import cost_model, goss_file, ir, pack
+from .cost_model import CostModel
 from .goss_file import Op, Role
 from .pack import Use
 
@@ -57,8 +58,8 @@ class _Lowering:
     Weights that several nodes share are stored once.
     """
 
-    def __init__(self, graph: ir.Graph) -> None:
-        self.source = graph.source
+    def __init__(self, graph: ir.Graph, costs: CostModel, storage: Mapping[str, str]) -> None:
+        self.source, self.costs, self.storage = graph.source, costs, storage
         self.tensors: list[goss_file.Tensor] = []
         self.numbers: dict[object, int] = {}
         for value in graph.inputs:
@@ -85,15 +86,16 @@ class _Lowering:
 
     def weights_number(self, node: ir.Node, position: int) -> int:
         value, use = node.inputs[position], _use_of_input(node, position)
-        if (value, use) in self.numbers:
-            return self.numbers[value, use]
+        asked = self.storage.get(node.name, value.pattern)
+        if (value, use, asked) in self.numbers:
+            return self.numbers[value, use, asked]
         self.check_finite(node, value)
-        choice = pack.choose_storage(value.data, use, value.block_rows)
+        choice = pack.choose_storage(value.data, use, self.costs, asked)
         if use is not Use.BIAS:
             _log.info("%s: %s", node.name, choice.reason)
         packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)
         tensor = goss_file.Tensor(value.name, Role.WEIGHTS, value.data.shape, packed)
-        return self.add((value, use), tensor)
+        return self.add((value, use, asked), tensor)
 
     def check_finite(self, node: ir.Node, value: ir.Value) -> None:
         bad = np.argwhere(~np.isfinite(value.data))
@@ -105,7 +107,28 @@ class _Lowering:
             )
 
 
-def lower(graph: ir.Graph, metadata: Mapping[str, str]) -> bytes:
+def _check_storage(graph: ir.Graph, storage: Mapping[str, str]) -> None:
+    choices = {Use.CONV: (*pack.PATTERNS, pack.DENSE), Use.FULLY_CONNECTED: ("1x1", pack.DENSE)}
+    weighted = (node for node in graph.nodes if node.op in ("conv", "fully_connected"))
+    uses = {node.name: _use_of_input(node, 1) for node in weighted}
+    having = [name for name, use in uses.items() if use in choices]
+    for name, asked in storage.items():
+        if name not in having:
+            raise InputError(
+                f"{graph.source}: storage asked for '{name}'; nodes that have a choice: "
+                f"{', '.join(having) or 'none'}"
+            )
+        kinds = choices[uses[name]]
+        if asked not in kinds:
+            raise InputError(f"storage of '{name}': {', '.join(kinds)} expected, found {asked!r}")
+
+
+def lower(
+    graph: ir.Graph,
+    metadata: Mapping[str, str],
+    costs: CostModel | None = None,
+    storage: Mapping[str, str] | None = None,
+) -> bytes:
     """Choose a storage for each weight and write the file.
 
     Why each storage was chosen is logged at level INFO to the logger "gossamer.convert".
@@ -116,6 +139,10 @@ def lower(graph: ir.Graph, metadata: Mapping[str, str]) -> bytes:
         As `passes.optimize` leaves it.
     metadata
         Texts to keep with the model.
+    costs
+        What to choose storage by; None = those of `cost_model.DEFAULT_TARGET`.
+    storage
+        Node's name: the storage that it gets, one of `pack.PATTERNS` or `pack.DENSE`.
 
     Returns
     -------
@@ -126,6 +153,10 @@ def lower(graph: ir.Graph, metadata: Mapping[str, str]) -> bytes:
     ------
     ModelError
         A weight is NaN or infinite.
+    InputError
+        `storage` names a node without a choice of storage, or a storage that does not exist.
     """
-    lowering = _Lowering(graph)
+    storage = storage or {}
+    _check_storage(graph, storage)
+    lowering = _Lowering(graph, costs or cost_model.load(cost_model.DEFAULT_TARGET), storage)
     return goss_file.write_model(goss_file.Model(lowering.tensors, lowering.nodes, metadata))

@@ -10,18 +10,12 @@ from enum import Enum
 
 import numpy as np
 
+from .cost_model import CostModel
 from .goss_file import PackedWeights, Storage, align
 
-DENSE_CONV_BLOCK_ROWS = 4
-
-# Time per stored weight, relative to a dense convolution in blocks of 4. MobileNet-v1's pointwise
-# layers in a browser, one thread, took 26.7 ms dense. With 50, 70 and 90 % zeros: 14.5, 8.1 and
-# 3.2 ms in blocks of 4x1; 13.7, 8.2 and 3.0 ms in 2x1; single weights 19, 10.9 and 3.8 ms. The
-# generic kernels on x86-64 (128 to 1024 channels): 4x1 1.05, 2x1 1.15, 1x1 1.4. 8x1 is not chosen:
-# with 16 vector registers it takes 1.2 times as long as 4x1, which can store whatever 8x1 can.
-SPARSE_CONV_COST = {4: 1.1, 2: 1.15, 1: 1.4}
-# A single weight of a fully connected layer is gathered; dense ones go four to a vector.
-SPARSE_FULLY_CONNECTED_COST = 4.0
+PATTERNS = {"1x1": 1, "2x1": 2, "4x1": 4, "8x1": 8}  # rows of a block
+DENSE = "dense"
+NOISE = 0.03  # a difference in measured costs that says nothing; larger blocks need fewer indices
 
 
 class Use(Enum):
@@ -61,21 +55,40 @@ def present_blocks(matrix: np.ndarray, block_rows: int) -> tuple[np.ndarray, np.
     return (blocks != 0).any(axis=1), matrix[whole:] != 0
 
 
-def _sparse_conv_cost(matrix: np.ndarray, block_rows: int) -> float:
-    """Relative time of a sparse convolution: 1 would be a dense one."""
-    whole, rest = present_blocks(matrix, block_rows)
-    whole_time = whole.sum() * block_rows * SPARSE_CONV_COST[block_rows]
-    return float(whole_time + rest.sum() * SPARSE_CONV_COST[1]) / matrix.size
+def _compare(zeros: float, sparse: tuple[float, int], dense: tuple[float, int]) -> Choice:
+    """Choose between the cheapest ways, each a cost and the rows of a block."""
+    what = f"{zeros:.1%} zeros, blocks of {sparse[1]}x1 cost {sparse[0] / dense[0]:.2f} of dense"
+    if sparse[0] < dense[0]:
+        return Choice(sparse[1], Storage.SPARSE, f"sparse: {what}")
+    return Choice(dense[1], Storage.DENSE, f"dense: {what}")
 
 
-def _compare(zeros: float, sparse_cost: float, sparse_rows: int, dense_rows: int) -> Choice:
-    what = f"{zeros:.1%} zeros, blocks of {sparse_rows}x1 cost {sparse_cost:.2f} of dense"
-    if sparse_cost < 1:
-        return Choice(sparse_rows, Storage.SPARSE, f"sparse: {what}")
-    return Choice(dense_rows, Storage.DENSE, f"dense: {what}")
+def _cheapest_dense(matrix: np.ndarray, costs: CostModel) -> tuple[float, int]:
+    return _cheapest({rows: costs.dense_conv(*matrix.shape, rows) for rows in _sizes(matrix)})
 
 
-def choose_storage(weights: np.ndarray, use: Use, block_rows: int | None = None) -> Choice:
+def _cheapest_sparse(matrix: np.ndarray, costs: CostModel) -> tuple[float, int]:
+    def cost(block_rows: int) -> float:
+        whole, rest = present_blocks(matrix, block_rows)
+        return costs.sparse_conv(int(whole.sum()), len(matrix), int(rest.sum()), block_rows)
+
+    return _cheapest({rows: cost(rows) for rows in _sizes(matrix)})
+
+
+def _cheapest(costs: dict[int, float]) -> tuple[float, int]:
+    """The cost and rows of the largest blocks that are not measurably worse than the best."""
+    limit = min(costs.values()) * (1 + NOISE)
+    rows = max(rows for rows, cost in costs.items() if cost <= limit)
+    return costs[rows], rows
+
+
+def _sizes(matrix: np.ndarray) -> list[int]:
+    return [rows for rows in PATTERNS.values() if rows == 1 or rows <= len(matrix)]
+
+
+def choose_storage(
+    weights: np.ndarray, use: Use, costs: CostModel, asked: str | None = None
+) -> Choice:
     """Choose the storage that runs fastest.
 
     Parameters
@@ -85,30 +98,28 @@ def choose_storage(weights: np.ndarray, use: Use, block_rows: int | None = None)
     use
         Depthwise weights and biases are always dense, in blocks of one row; fully connected
         weights have blocks of one row.
-    block_rows
-        Asks for blocks of so many rows of a convolution's weights; None takes the cheapest.
-
-    Returns
-    -------
-    Choice
-        On equal cost the larger block, which has fewer indices.
+    costs
+        Of the instruction set to choose for.
+    asked
+        One of `PATTERNS`, or `DENSE`: leaves no choice where `use` has one.
     """
     matrix = as_matrix(weights)
     zeros = float(np.mean(matrix == 0))
     if use in (Use.DEPTHWISE, Use.BIAS):
         return Choice(1, Storage.DENSE, f"dense: {use.value} weights always are")
+    if asked == DENSE:
+        rows = 1 if use is Use.FULLY_CONNECTED else _cheapest_dense(matrix, costs)[1]
+        return Choice(rows, Storage.DENSE, "dense: was asked for")
     if use is Use.FULLY_CONNECTED:
-        return _compare(zeros, (1 - zeros) * SPARSE_FULLY_CONNECTED_COST, 1, 1)
-    if block_rows:
-        whole, rest = present_blocks(matrix, block_rows)
+        if asked:
+            return Choice(1, Storage.SPARSE, "sparse: was asked for")
+        sparse = np.count_nonzero(matrix) * costs.fully_connected_nonzero
+        return _compare(zeros, (sparse, 1), (matrix.size * costs.fully_connected_weight, 1))
+    if asked:
+        whole, rest = present_blocks(matrix, PATTERNS[asked])
         storage = Storage.DENSE if whole.all() and rest.all() else Storage.SPARSE
-        return Choice(block_rows, storage, f"{storage.name.lower()}: {block_rows}x1 was asked for")
-    costs = {
-        rows: _sparse_conv_cost(matrix, rows) for rows in SPARSE_CONV_COST if rows <= len(matrix)
-    }
-    cheapest = min(costs, key=costs.__getitem__)
-    dense_rows = DENSE_CONV_BLOCK_ROWS if len(matrix) >= DENSE_CONV_BLOCK_ROWS else 1
-    return _compare(zeros, costs[cheapest], cheapest, dense_rows)
+        return Choice(PATTERNS[asked], storage, f"{storage.name.lower()}: {asked} was asked for")
+    return _compare(zeros, _cheapest_sparse(matrix, costs), _cheapest_dense(matrix, costs))
 
 
 def _pack_dense(whole: np.ndarray, rest: np.ndarray) -> bytes:

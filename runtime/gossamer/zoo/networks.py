@@ -103,9 +103,9 @@ class Builder:
         self.nodes.append(Node(op, name, op, inputs, output, attributes))
         return output
 
-    def _constant(self, data: np.ndarray, block_rows: int | None = None) -> Value:
+    def _constant(self, data: np.ndarray, pattern: str | None = None) -> Value:
         data = data.astype(np.float32)
-        return Value(f"constant_{len(self.nodes)}_{data.ndim}", data.shape, data, block_rows)
+        return Value(f"constant_{len(self.nodes)}_{data.ndim}", data.shape, data, pattern)
 
     def _weights(self, shape: tuple[int, ...], sparse: bool, gain: float = 1.0) -> Value:
         weights = self.random.normal(size=shape)
@@ -114,7 +114,7 @@ class Builder:
             self._prune(weights.reshape(shape[0], -1))
         fan_in = max(np.count_nonzero(weights) / shape[0], 1)
         weights *= gain * math.sqrt(2 / fan_in)
-        return self._constant(weights, self.block_rows if sparse and pointwise else None)
+        return self._constant(weights, f"{self.block_rows}x1" if sparse and pointwise else None)
 
     def _prune(self, matrix: np.ndarray) -> None:
         """Zero the exact share of whole blocks, and of the rows that are left over."""
