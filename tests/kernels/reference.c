@@ -111,7 +111,7 @@ reference reference_multiply_f32(float a, float b)
     return (reference){.value = product, .bound = FLT_EPSILON / 2.0 * fabs(product) + FLT_TRUE_MIN};
 }
 
-/* e^-|x| is off by 2 ulp; below e^-87 it stays what it is there. Sum and quotient are rounded. */
+/* e^-x is off by 3 ulp; beyond 87 it stays what it is there. Sum and quotient are rounded. */
 reference reference_sigmoid_f32(float x)
 {
     const double value = 1 / (1 + exp(-(double)x));
@@ -135,7 +135,7 @@ softmax_row reference_softmax_row(const float *x, size_t count)
 }
 
 /* The distance from the largest x is rounded before e^x, which turns half an ulp of it into that much relative
- * error; e^x itself is off by 2 ulp, sum and division by half an ulp a term. Results near the smallest normal
+ * error; e^x itself is off by 3 ulp, sum and division by half an ulp a term. Results near the smallest normal
  * f32 need not be right. */
 reference reference_softmax_f32(softmax_row row, float x)
 {
