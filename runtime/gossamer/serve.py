@@ -154,6 +154,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     extensions_map = _TYPES
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or a body would wait 40 ms for the headers to be acknowledged
 
     def end_headers(self) -> None:
         for name, value in _HEADERS.items():
