@@ -1,6 +1,6 @@
 /* Convolution with any kernel, as weights x packed planes: each column of the weight matrix, one input channel at one
- * kernel position, is a plane of its own that begins at that position's offset. A strip of output rows at a time, so
- * that the surplus columns of packing live in a small buffer; threads take strips. */
+ * kernel position, is a plane of its own that begins at that position's offset. Threads take strips of output rows.
+ * Where rows are not whole vectors, a strip goes through a small buffer that has room for packing's surplus columns. */
 #include <stdio.h>
 
 #include "checked.h"
@@ -16,6 +16,7 @@ enum { STRIP_PIXELS = 256 };
 typedef struct packed_state {
     goss_pack pack;
     size_t strip_rows, strip_stride;
+    bool whole_rows; /* output rows are whole vectors: written where they belong, without a strip */
     goss_spmm spmm;
     uint32_t offsets[];
 } packed_state;
@@ -44,6 +45,12 @@ static void run_strip(const void *context, size_t index, size_t thread)
     const goss_value *y = r->layer->output;
     const size_t row = index * state->strip_rows, left = pack->out_y - row, lanes = r->layer->kernels->lanes;
     const size_t rows = left < state->strip_rows ? left : state->strip_rows;
+    if (state->whole_rows) {
+        for (size_t i = row; i < row + rows; i++)
+            goss_spmm_run(&state->spmm, r->packed + i * pack->args.columns, r->y + i * pack->out_x, y->stride,
+                          pack->out_x);
+        return;
+    }
     const size_t pixels = (rows * pack->args.columns + lanes - 1) / lanes * lanes;
     float *strip = r->strips + thread * y->channels * state->strip_stride;
 
@@ -75,11 +82,12 @@ static goss_status plan_scratch(goss_layer *layer, const goss_conv *conv, packed
 
     state->strip_rows = pack->args.columns >= STRIP_PIXELS ? 1 : STRIP_PIXELS / pack->args.columns;
     if (state->strip_rows > pack->out_y) state->strip_rows = pack->out_y;
+    state->whole_rows = pack->out_x % layer->kernels->lanes == 0;
     if (!checked_align_up(state->strip_rows * pack->args.columns, layer->kernels->lanes, &state->strip_stride) ||
         !checked_multiply(conv->x->channels, pack->plane_floats, &planes) || planes > UINT32_MAX / sizeof(float) ||
         !checked_multiply(conv->weights->rows, state->strip_stride, &strip) ||
-        !checked_multiply(strip, layer->threads, &strip) || !checked_add(planes, strip, &floats) ||
-        !checked_multiply(floats, sizeof(float), &layer->scratch_bytes))
+        !checked_multiply(strip, state->whole_rows ? 0 : layer->threads, &strip) ||
+        !checked_add(planes, strip, &floats) || !checked_multiply(floats, sizeof(float), &layer->scratch_bytes))
         return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): needs more than 4 GiB of scratch", layer->name);
     return GOSS_OK;
 }
