@@ -25,7 +25,7 @@ from .errors import (
     UnsupportedError,
 )
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 ERROR_BYTES = 256
 LIBRARY = HEADER.with_name("libgossamer.dylib" if sys.platform == "darwin" else "libgossamer.so")
 
@@ -51,10 +51,14 @@ class Memory(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """An input or output of a session, and the memory that runs read or write."""
+    """An input or output of a session, and the memory that runs read or write.
+
+    `format` is that of `struct`: "f" for f32, "B" for u8.
+    """
 
     name: str
     shape: tuple[int, ...]
+    format: str
     view: memoryview
 
 
@@ -196,6 +200,17 @@ class Engine:
             )
             return bytearray(tensor.view)
 
+    def image_to_pixels(self, pixels: memoryview, width: int, height: int, where: str) -> bytearray:
+        """Crop and average a photo; as `image_to_tensor`, but u8 ``[height, width, 3]``."""
+        rows, columns, channels = pixels.shape
+        with ExitStack() as owner:
+            source = self.allocate(owner, pixels.nbytes)
+            source.view[:] = plain_bytes(pixels)
+            image = self.allocate(owner, height * width * 3)
+            photo = (source.pointer, columns, rows, channels)
+            self.check("goss_image_to_pixels", *photo, image.pointer, width, height, where=where)
+            return bytearray(image.view)
+
 
 @functools.cache
 def engine(binding: str | None = None) -> Engine:
@@ -263,14 +278,15 @@ class NativeSession:
         return session
 
     def _bind(self, owner: ExitStack, kind: str, count: int) -> list[Tensor]:
-        tensors = []
+        tensors, dtypes = [], self.engine.binding.declarations.enums["goss_dtype"]
         for index in range(count):
             fields = self._fields(f"goss_session_{kind}", "goss_tensor_info", index)
             memory = self.engine.allocate(owner, fields["bytes"])
             self.engine.check(
                 f"goss_session_bind_{kind}", self._session, index, memory.pointer, fields["bytes"]
             )
-            tensors.append(Tensor(fields["name"], tuple(fields["dims"]), memory.view))
+            format_ = "B" if fields["dtype"] == dtypes["GOSS_DTYPE_U8"] else "f"
+            tensors.append(Tensor(fields["name"], tuple(fields["dims"]), format_, memory.view))
         return tensors
 
     def _fields(self, function: str, struct: str, *arguments: Any) -> dict[str, Any]:
@@ -309,6 +325,6 @@ def plain_bytes(view: memoryview) -> memoryview | bytes:
     return view.cast("B") if view.c_contiguous else view.tobytes()
 
 
-def shaped(data: bytearray, shape: Sequence[int]) -> memoryview:
-    """View f32 bytes as an array of `shape`."""
-    return memoryview(data).cast("f", list(shape))
+def shaped(data: bytearray, shape: Sequence[int], format_: str = "f") -> memoryview:
+    """View bytes as an array of `shape`, f32 or of another format."""
+    return memoryview(data).cast(format_, list(shape))

@@ -140,6 +140,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="1x1, 2x1, 4x1, 8x1 or dense, whatever it costs; may be repeated",
     )
+    converter.add_argument(
+        "--pixels",
+        choices=("u8", "f32"),
+        help="let the model take interleaved pixels 0..255 of this type and normalise them itself, "
+        "as image_mean and image_scale say",
+    )
     converter.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
 
     zoo_ = commands.add_parser("zoo", help="make a well-known network with random weights")
@@ -332,6 +338,7 @@ def _convert(options: argparse.Namespace) -> int:
         target=options.target,
         costs=options.costs,
         storage=dict(options.storage),
+        pixels=options.pixels,
     )
     print(f"{options.destination}: {len(written):,} bytes")
     return 0

@@ -51,12 +51,13 @@ def image_to_tensor(image: Any, session: InferenceSession) -> Any:
         RGB or RGBA. Bytes without a shape get one with
         ``memoryview(data).cast("B", [height, width, 4])``.
     session
-        A model with one image input ``[1, 3, height, width]``.
+        A model with one image input: ``[1, 3, height, width]``, or pixels
+        ``[1, height, width, 3]``, which the model scales itself.
 
     Returns
     -------
     array
-        float32, ``[1, 3, height, width]``; without numpy a `memoryview` of that shape.
+        Of the input's dtype and shape; without numpy a `memoryview` of that shape.
 
     Raises
     ------
@@ -75,12 +76,20 @@ def image_to_tensor(image: Any, session: InferenceSession) -> Any:
     >>> session = gossamer.load_model("cifar10-mobilenet")
     >>> (probabilities,) = session.run(None, {"image": image_to_tensor("cat.jpg", session)})
     """
-    _, _, height, width = _image_input(session).shape
-    mean, scale = (_channels(session.metadata, key) for key in ("image_mean", "image_scale"))
+    target = _image_input(session)
     where = f"{image}: " if isinstance(image, (str, os.PathLike)) else ""
     engine = session._native.engine
-    data = engine.image_to_tensor(_pixels(image), mean, scale, width, height, where)
-    return session._as_array(_native.shaped(data, (1, 3, height, width)))
+    if _takes_pixels(session):
+        _, height, width, _ = target.shape
+        data = engine.image_to_pixels(_pixels(image), width, height, where)
+        if target.dtype == "uint8":
+            return session._as_array(_native.shaped(data, target.shape, "B"))
+        data = bytearray(array.array("f", list(data)).tobytes())
+    else:
+        _, _, height, width = target.shape
+        mean, scale = (_channels(session.metadata, key) for key in ("image_mean", "image_scale"))
+        data = engine.image_to_tensor(_pixels(image), mean, scale, width, height, where)
+    return session._as_array(_native.shaped(data, target.shape))
 
 
 def classify(session: InferenceSession, image: Any, top: int = 5) -> list[Prediction]:
@@ -148,10 +157,21 @@ def labels(session: InferenceSession) -> list[str]:
 
 def _image_input(session: InferenceSession) -> NodeArg:
     inputs = session.get_inputs()
-    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[:2] != [1, 3]:
-        found = ", ".join(f"'{arg.name}' {arg.shape}" for arg in inputs)
-        raise InputError(f"no model for photos: it takes {found}; one input [1, 3, H, W] expected")
-    return inputs[0]
+    channels = 3 if _takes_pixels(session) else 1  # where the shape has them
+    if len(inputs) == 1 and len(inputs[0].shape) == 4:
+        shape = inputs[0].shape
+        if shape[0] == 1 and shape[channels] == 3:
+            return inputs[0]
+    found = ", ".join(f"'{arg.name}' {arg.shape}" for arg in inputs)
+    raise InputError(
+        f"no model for photos: it takes {found}; one input [1, 3, H, W], or pixels [1, H, W, 3], "
+        f"expected"
+    )
+
+
+def _takes_pixels(session: InferenceSession) -> bool:
+    """Whether the input is interleaved pixels, which the model scales itself."""
+    return any(layer.op == "conv_pixels" for layer in session.layers())
 
 
 def _class_output(session: InferenceSession) -> NodeArg:

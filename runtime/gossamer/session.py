@@ -59,7 +59,8 @@ class NodeArg:
     name
         Key for `InferenceSession.run`.
     shape
-        Dimensions, images as ``[N, C, H, W]``.
+        Dimensions, images as ``[N, C, H, W]``; interleaved pixels, of models that were converted
+        to take them, as ``[N, H, W, C]``.
     type
         As onnxruntime spells it.
     dtype
@@ -202,11 +203,11 @@ class InferenceSession:
 
     def get_inputs(self) -> list[NodeArg]:
         """Return what `run` needs, in the model's order."""
-        return [NodeArg(tensor.name, list(tensor.shape)) for tensor in self._native.inputs]
+        return [_node_arg(tensor) for tensor in self._native.inputs]
 
     def get_outputs(self) -> list[NodeArg]:
         """Return what `run` can give, in the model's order."""
-        return [NodeArg(tensor.name, list(tensor.shape)) for tensor in self._native.outputs]
+        return [_node_arg(tensor) for tensor in self._native.outputs]
 
     def run(self, output_names: Sequence[str] | None, inputs: Mapping[str, Any]) -> list[Any]:
         """Compute outputs from inputs.
@@ -216,7 +217,7 @@ class InferenceSession:
         output_names
             Which outputs to return, in this order; None = all, in the model's order.
         inputs
-            For each input's name its values: float32, of the input's shape. Arrays, or anything
+            For each input's name its values, of the input's dtype and shape. Arrays, or anything
             else with the buffer protocol; gaps and foreign strides are fine.
 
         Returns
@@ -395,23 +396,32 @@ def _layer(known: Mapping[str, Any]) -> LayerInfo:
     return LayerInfo(shape=known["dims"], **named)
 
 
+# By format: as onnxruntime and as numpy spell it.
+_TYPES = {"f": ("tensor(float)", "float32"), "B": ("tensor(uint8)", "uint8")}
+
+
+def _node_arg(tensor: _native.Tensor) -> NodeArg:
+    return NodeArg(tensor.name, list(tensor.shape), *_TYPES[tensor.format])
+
+
 def _quote(names: Iterable[object]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
 def _check_input(tensor: _native.Tensor, values: object) -> memoryview:
-    """View an input's values as f32 of the right shape, or say what is wrong with them."""
+    """View an input's values, of the right dtype and shape, or say what is wrong with them."""
+    _, dtype = _TYPES[tensor.format]
     try:
         view = memoryview(values)  # type: ignore[arg-type]
     except (TypeError, ValueError, BufferError):
         raise InputError(
             f"input '{tensor.name}': {type(values).__name__} found, an array expected: "
-            f"numpy.asarray(x, dtype=numpy.float32)"
+            f"numpy.asarray(x, dtype=numpy.{dtype})"
         ) from None
-    if view.format.lstrip("@=<") != "f":
+    if view.format.lstrip("@=<") != tensor.format:
         raise InputError(
-            f"input '{tensor.name}': dtype {_dtype_name(values, view)} found, float32 expected; "
-            f"convert it: x.astype(np.float32)"
+            f"input '{tensor.name}': dtype {_dtype_name(values, view)} found, {dtype} expected; "
+            f"convert it: x.astype(np.{dtype})"
         )
     if view.shape != tensor.shape:
         raise InputError(

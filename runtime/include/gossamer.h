@@ -14,7 +14,8 @@
  * Rules that hold everywhere. Nothing is global. The library never prints, exits or aborts. Every function
  * that can fail returns a goss_status and fills the caller's goss_error, which may be NULL. Buffers that the
  * caller passes in stay the caller's. Strings that come back are UTF-8 and live as long as the handle they
- * came from. Tensors cross this API as plain row-major arrays (NCHW for images), without padding. */
+ * came from. Tensors cross this API as plain row-major arrays (NCHW for images; NHWC for a model's input of
+ * interleaved pixels), without padding. */
 #ifndef GOSSAMER_H
 #define GOSSAMER_H
 
@@ -129,7 +130,10 @@ typedef struct goss_session_info {
 
 enum { GOSS_MAX_RANK = 6 };
 
-typedef enum goss_dtype { GOSS_DTYPE_F32 = 1 } goss_dtype;
+typedef enum goss_dtype {
+    GOSS_DTYPE_F32 = 1,
+    GOSS_DTYPE_U8 = 2 /* inputs only: pixels, [N][H][W][C] */
+} goss_dtype;
 
 typedef struct goss_tensor_info {
     uint64_t bytes; /* of the plain array that crosses this API */
@@ -180,7 +184,7 @@ GOSS_API goss_status goss_session_layer(const goss_session *session, uint32_t in
                                         goss_error *error);
 
 /* Names the caller's memory that the next runs read from and write to. It must stay valid until it is bound
- * anew or the session is destroyed, and be aligned to the element (4 bytes).
+ * anew or the session is destroyed, and be aligned to the element (4 bytes for f32).
  *
  * @param bytes  must equal goss_tensor_info.bytes
  * @return GOSS_OK; GOSS_INVALID_ARGUMENT, and the former binding stays. */
@@ -221,6 +225,15 @@ GOSS_API goss_status goss_session_run_layers(goss_session *session, uint32_t fir
 GOSS_API goss_status goss_image_to_tensor(const uint8_t *pixels, uint32_t pixel_width, uint32_t pixel_height,
                                           uint32_t channels, const float *mean, const float *scale, float *tensor,
                                           uint32_t width, uint32_t height, goss_error *error);
+
+/* The same without the last step: what a model takes whose input is interleaved pixels.
+ *
+ * @param image  receives [height][width][3], u8
+ *
+ * @return GOSS_OK; GOSS_INVALID_ARGUMENT as goss_image_to_tensor(); image untouched. */
+GOSS_API goss_status goss_image_to_pixels(const uint8_t *pixels, uint32_t pixel_width, uint32_t pixel_height,
+                                          uint32_t channels, uint8_t *image, uint32_t width, uint32_t height,
+                                          goss_error *error);
 
 /* cdef: end */
 

@@ -41,6 +41,21 @@ typedef struct goss_pack_f32_args {
     size_t stride_y, stride_x, pad_top, pad_left, phases_y, phases_x;
 } goss_pack_f32_args;
 
+/* The same for every channel of an image of interleaved pixels at once, for one of the vertical phases, with
+ * (x - mean) * scale of each channel in place of x. */
+typedef struct goss_pack_pixels_f32_args {
+    goss_pack_f32_args pack; /* x is not read; packed: of channel 0 */
+    size_t phase_y;
+    const void *x;        /* [in_y][x_stride]: in_x pixels of `channels` elements */
+    size_t element_bytes; /* 1: u8, 4: f32 */
+    size_t x_stride;      /* elements */
+    size_t channels;
+    size_t plane_floats;       /* from one channel's packed plane to the next */
+    const float *mean, *scale; /* [channels] */
+    float *row;                /* scratch, [channels][row_floats], and 16 floats behind */
+    size_t row_floats;         /* a multiple of the vector, at least in_x */
+} goss_pack_pixels_f32_args;
+
 /* y[r][c] = x[r][c] for c < y_columns, the columns that y has. */
 typedef struct goss_unpack_f32_args {
     const float *x; /* [rows][x_columns] */
@@ -165,6 +180,7 @@ typedef struct goss_kernels {
 
     void (*pointwise_f32[GOSS_BLOCK_ROW_SIZES])(const goss_pointwise_f32_args *);
     void (*pack_f32)(const goss_pack_f32_args *);
+    void (*pack_pixels_f32)(const goss_pack_pixels_f32_args *);
     void (*unpack_f32)(const goss_unpack_f32_args *);
     void (*depthwise_f32)(const goss_depthwise_f32_args *);
     void (*depthwise_square_f32)(const goss_depthwise_square_f32_args *);

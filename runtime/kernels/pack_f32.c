@@ -82,26 +82,83 @@ static void pack_row(const goss_pack_f32_args *a, const float *x, size_t phase, 
     finish_row(a, packed, columns.first, wide);
 }
 
+static void pack_row_in_phases(const goss_pack_f32_args *a, const float *x, float *packed)
+{
+    if (a->stride_x == 2 && a->phases_x == 2 && a->pad_left + a->in_x <= 2 * a->columns + 16) {
+        pack_row_in_two(a, x, packed);
+        return;
+    }
+    for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++)
+        pack_row(a, x, phase_x, packed + phase_x * a->phase_floats);
+}
+
+static void zero_rows(const goss_pack_f32_args *a, size_t first, size_t end, float *phases)
+{
+    for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++)
+        fill_zero(phases + phase_x * a->phase_floats + first * a->columns, (end - first) * a->columns);
+}
+
 void GOSS_KERNEL(pack_f32)(const goss_pack_f32_args *a)
 {
-    const bool two = a->stride_x == 2 && a->phases_x == 2 && a->pad_left + a->in_x <= 2 * a->columns + 16;
     for (size_t phase_y = 0; phase_y < a->phases_y; phase_y++) {
         const span rows = inside(a->rows, a->stride_y, phase_y, a->pad_top, a->in_y);
         float *phases = a->packed + phase_y * a->phases_x * a->phase_floats;
-        for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++)
-            fill_zero(phases + phase_x * a->phase_floats, rows.first * a->columns);
-        for (size_t row = rows.first; row < rows.end; row++) {
-            const float *x = a->x + (row * a->stride_y + phase_y - a->pad_top) * a->in_x;
-            float *packed = phases + row * a->columns;
-            if (two)
-                pack_row_in_two(a, x, packed);
-            else
-                for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++)
-                    pack_row(a, x, phase_x, packed + phase_x * a->phase_floats);
-        }
-        for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++)
-            fill_zero(phases + phase_x * a->phase_floats + rows.end * a->columns, (a->rows - rows.end) * a->columns);
+        zero_rows(a, 0, rows.first, phases);
+        for (size_t row = rows.first; row < rows.end; row++)
+            pack_row_in_phases(a, a->x + (row * a->stride_y + phase_y - a->pad_top) * a->in_x,
+                               phases + row * a->columns);
+        zero_rows(a, rows.end, a->rows, phases);
     }
+}
+
+/* The vector layer has no loads that part interleaved channels; with three channels at once, compilers do. */
+#define SPLIT_CHANNELS(element)                                                                                        \
+    static void split_channels_##element(const element *x, size_t count, size_t channels, float *row,                  \
+                                         size_t row_floats)                                                            \
+    {                                                                                                                  \
+        if (channels == 3) {                                                                                           \
+            for (size_t i = 0; i < count; i++) {                                                                       \
+                row[i] = (float)x[3 * i];                                                                              \
+                row[row_floats + i] = (float)x[3 * i + 1];                                                             \
+                row[2 * row_floats + i] = (float)x[3 * i + 2];                                                         \
+            }                                                                                                          \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (size_t c = 0; c < channels; c++)                                                                          \
+            for (size_t i = 0; i < count; i++) row[c * row_floats + i] = (float)x[i * channels + c];                   \
+    }
+
+SPLIT_CHANNELS(uint8_t)
+SPLIT_CHANNELS(float)
+
+/* Row y of the image, parted by channels and normalised, into the scratch row. */
+static void read_pixels(const goss_pack_pixels_f32_args *p, size_t y)
+{
+    const size_t columns = p->pack.in_x, first = y * p->x_stride;
+    if (p->element_bytes == 1)
+        split_channels_uint8_t((const uint8_t *)p->x + first, columns, p->channels, p->row, p->row_floats);
+    else
+        split_channels_float((const float *)p->x + first, columns, p->channels, p->row, p->row_floats);
+    for (size_t c = 0; c < p->channels; c++) {
+        const vf32 mean = vf32_splat(p->mean[c]), scale = vf32_splat(p->scale[c]);
+        float *row = p->row + c * p->row_floats;
+        for (size_t i = 0; i < columns; i += VF32_LANES)
+            vf32_store(row + i, vf32_mul(vf32_sub(vf32_load(row + i), mean), scale));
+    }
+}
+
+void GOSS_KERNEL(pack_pixels_f32)(const goss_pack_pixels_f32_args *p)
+{
+    const goss_pack_f32_args *a = &p->pack;
+    const span rows = inside(a->rows, a->stride_y, p->phase_y, a->pad_top, a->in_y);
+    float *phases = a->packed + p->phase_y * a->phases_x * a->phase_floats;
+    for (size_t c = 0; c < p->channels; c++) zero_rows(a, 0, rows.first, phases + c * p->plane_floats);
+    for (size_t row = rows.first; row < rows.end; row++) {
+        read_pixels(p, row * a->stride_y + p->phase_y - a->pad_top);
+        for (size_t c = 0; c < p->channels; c++)
+            pack_row_in_phases(a, p->row + c * p->row_floats, phases + c * p->plane_floats + row * a->columns);
+    }
+    for (size_t c = 0; c < p->channels; c++) zero_rows(a, rows.end, a->rows, phases + c * p->plane_floats);
 }
 
 void GOSS_KERNEL(unpack_f32)(const goss_unpack_f32_args *a)

@@ -7,6 +7,7 @@ void GOSS_KERNEL(pointwise_f32_2x1)(const goss_pointwise_f32_args *);
 void GOSS_KERNEL(pointwise_f32_4x1)(const goss_pointwise_f32_args *);
 void GOSS_KERNEL(pointwise_f32_8x1)(const goss_pointwise_f32_args *);
 void GOSS_KERNEL(pack_f32)(const goss_pack_f32_args *);
+void GOSS_KERNEL(pack_pixels_f32)(const goss_pack_pixels_f32_args *);
 void GOSS_KERNEL(unpack_f32)(const goss_unpack_f32_args *);
 void GOSS_KERNEL(depthwise_f32)(const goss_depthwise_f32_args *);
 void GOSS_KERNEL(depthwise_square_f32)(const goss_depthwise_square_f32_args *);
@@ -36,6 +37,7 @@ const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .pointwise_f32 = {GOSS_KERNEL(pointwise_f32_1x1), GOSS_KERNEL(pointwise_f32_2x1), GOSS_KERNEL(pointwise_f32_4x1),
                       GOSS_KERNEL(pointwise_f32_8x1)},
     .pack_f32 = GOSS_KERNEL(pack_f32),
+    .pack_pixels_f32 = GOSS_KERNEL(pack_pixels_f32),
     .unpack_f32 = GOSS_KERNEL(unpack_f32),
     .depthwise_f32 = GOSS_KERNEL(depthwise_f32),
     .depthwise_square_f32 = GOSS_KERNEL(depthwise_square_f32),

@@ -37,32 +37,43 @@ static uint32_t output_size(uint64_t input, uint32_t pad_before, uint32_t pad_af
     return padded < reach ? 0 : (uint32_t)((padded - reach) / stride + 1);
 }
 
+static goss_status read_input_shape(const goss_layer *layer, goss_conv *conv, goss_error *error)
+{
+    const uint32_t *x = conv->x->dims;
+    const bool interleaved = conv->normalization;
+    if (conv->x->rank != 4)
+        return corrupt(layer, "rank of the input", conv->x->rank, interleaved ? "4 (NHWC)" : "4 (NCHW)", error);
+    conv->channels = x[interleaved ? 3 : 1];
+    conv->in_y = x[interleaved ? 1 : 2];
+    conv->in_x = x[interleaved ? 2 : 3];
+    return GOSS_OK;
+}
+
 static goss_status infer_shape(goss_layer *layer, goss_conv *conv, goss_error *error)
 {
-    const uint32_t *x = conv->x->dims, *w = layer->weight_dims[1];
+    const uint32_t *w = layer->weight_dims[1];
+    const goss_status status = read_input_shape(layer, conv, error);
+    if (status) return status;
 
-    if (conv->x->rank != 4) return corrupt(layer, "rank of the input", conv->x->rank, "4 (NCHW)", error);
-    if (conv->groups != 1 && conv->groups != x[1])
+    if (conv->groups != 1 && conv->groups != conv->channels)
         return goss_fail(error, GOSS_UNSUPPORTED,
                          "node '%.60s' (conv): %u groups over %u channels; 1 or one a channel expected", layer->name,
-                         conv->groups, x[1]);
-    if (x[1] != w[1] * (uint64_t)conv->groups)
+                         conv->groups, conv->channels);
+    if (conv->channels != w[1] * (uint64_t)conv->groups)
         return goss_fail(error, GOSS_MODEL_CORRUPT,
                          "node '%.60s' (conv): weights for %u channels in %u groups, but '%.60s' has %u channels",
-                         layer->name, w[1], conv->groups, conv->x->name, x[1]);
+                         layer->name, w[1], conv->groups, conv->x->name, conv->channels);
     if (w[0] % conv->groups != 0) return corrupt(layer, "output channels", w[0], "a multiple of the groups", error);
 
-    conv->in_y = x[2];
-    conv->in_x = x[3];
     conv->kernel_y = w[2];
     conv->kernel_x = w[3];
-    conv->out_y = output_size(x[2], conv->pad_top, conv->pad_bottom, w[2], conv->dilation_y, conv->stride_y);
-    conv->out_x = output_size(x[3], conv->pad_left, conv->pad_right, w[3], conv->dilation_x, conv->stride_x);
+    conv->out_y = output_size(conv->in_y, conv->pad_top, conv->pad_bottom, w[2], conv->dilation_y, conv->stride_y);
+    conv->out_x = output_size(conv->in_x, conv->pad_left, conv->pad_right, w[3], conv->dilation_x, conv->stride_x);
     if (conv->out_y == 0 || conv->out_x == 0)
         return goss_fail(error, GOSS_MODEL_CORRUPT,
                          "node '%.60s' (conv): a %ux%u kernel does not fit into %ux%u pixels", layer->name, w[2], w[3],
-                         x[2], x[3]);
-    const uint32_t dims[4] = {x[0], w[0], conv->out_y, conv->out_x};
+                         conv->in_y, conv->in_x);
+    const uint32_t dims[4] = {conv->x->dims[0], w[0], conv->out_y, conv->out_x};
     return goss_value_set_shape(layer->output, 4, dims, layer->kernels->lanes, error);
 }
 
@@ -88,6 +99,13 @@ static goss_status check_residual(const goss_layer *layer, const goss_conv *conv
     return GOSS_OK;
 }
 
+static void count_macs(goss_layer *layer, const goss_conv *conv)
+{
+    const uint64_t outputs = (uint64_t)conv->x->images * conv->out_y * conv->out_x;
+    layer->macs = outputs * conv->weights->elements;
+    layer->dense_macs = outputs * conv->weights->rows * conv->weights->columns;
+}
+
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
     goss_conv conv = {
@@ -106,10 +124,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     const bool pointwise = is_pointwise(&conv);
     status = check_residual(layer, &conv, pointwise, error);
     if (status) return status;
-
-    const uint64_t outputs = (uint64_t)conv.x->images * conv.out_y * conv.out_x;
-    layer->macs = outputs * conv.weights->elements;
-    layer->dense_macs = outputs * conv.weights->rows * conv.weights->columns;
+    count_macs(layer, &conv);
 
     if (conv.groups > 1) {
         if (conv.weights->sparse || conv.weights->block_rows != 1)
@@ -120,6 +135,42 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     }
     return pointwise ? goss_conv_pointwise_plan(layer, &conv, error) : goss_conv_packed_plan(layer, &conv, error);
 }
+
+static goss_status check_normalization(const goss_layer *layer, const goss_conv *conv, goss_error *error)
+{
+    const goss_weights *normalization = conv->normalization;
+    if (normalization->rows == 2 && normalization->columns == conv->channels && !normalization->sparse &&
+        normalization->block_rows == 1)
+        return GOSS_OK;
+    return goss_fail(error, GOSS_MODEL_CORRUPT,
+                     "node '%.60s' (conv_pixels): normalization of %zu x %zu values; 2 x %u, dense, in blocks of 1 "
+                     "expected",
+                     layer->name, normalization->rows, normalization->columns, conv->channels);
+}
+
+static goss_status plan_pixels(goss_layer *layer, goss_error *error)
+{
+    goss_conv conv = {
+        .x = layer->inputs[0],
+        .weights = layer->weights[1],
+        .bias = layer->weights[2],
+        .normalization = layer->weights[3],
+    };
+    goss_status status = goss_layer_need_input(layer, 0, error);
+    if (!status) status = goss_layer_need_weights(layer, 1, 4, error);
+    if (!status) status = goss_layer_need_bias(layer, 2, conv.weights->rows, error);
+    if (!status) status = goss_layer_need_weights(layer, 3, 2, error);
+    if (!status) status = read_attributes(layer, &conv, error);
+    if (!status) status = infer_shape(layer, &conv, error);
+    if (!status) status = check_normalization(layer, &conv, error);
+    if (status) return status;
+    if (conv.groups != 1) return corrupt(layer, "groups", conv.groups, "1", error);
+    count_macs(layer, &conv);
+    return goss_conv_packed_plan(layer, &conv, error);
+}
+
+const goss_op goss_op_conv_pixels = {
+    .name = "conv_pixels", .code = 10, .inputs = 4, .attributes = 11, .plan = plan_pixels};
 
 const goss_op goss_op_conv = {
     .name = "conv", .code = 1, .inputs = 3, .optional_inputs = 1, .attributes = 11, .plan = plan};

@@ -4,15 +4,16 @@
 
 #include "op.h"
 
-/* FORMAT.md section 8, operator 1, with the shapes it was checked against. */
+/* FORMAT.md section 8, operators 1 and 10, with the shapes it was checked against. */
 typedef struct goss_conv {
     uint32_t stride_y, stride_x, pad_top, pad_left, pad_bottom, pad_right, dilation_y, dilation_x, groups;
     uint32_t kernel_y, kernel_x;
-    uint32_t in_y, in_x, out_y, out_x;
+    uint32_t channels, in_y, in_x, out_y, out_x;
     float min, max;
-    const goss_value *x; /* [N,C,H,W] */
+    const goss_value *x; /* [N,C,H,W]; with a normalization [N,H,W,C] */
     const goss_weights *weights, *bias;
-    const goss_value *residual; /* like the output, added to it before the clamp; or NULL */
+    const goss_weights *normalization; /* [2,C]: mean and scale of interleaved pixels; or NULL */
+    const goss_value *residual;        /* like the output, added to it before the clamp; or NULL */
 } goss_conv;
 
 /* 1x1, stride 1, no padding: weights times the input planes as they are. The only kind that takes a residual. */

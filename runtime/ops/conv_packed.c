@@ -1,6 +1,7 @@
 /* Convolution with any kernel, as weights x packed planes: each column of the weight matrix, one input channel at one
  * kernel position, is a plane of its own that begins at that position's offset. Threads take strips of output rows.
- * Where rows are not whole vectors, a strip goes through a small buffer that has room for packing's surplus columns. */
+ * Interleaved pixels become such planes without a step between. Where rows are not whole vectors, a strip goes through
+ * a small buffer that has room for packing's surplus columns. */
 #include <stdio.h>
 
 #include "checked.h"
@@ -11,12 +12,18 @@
 #include "pool.h"
 #include "spmm.h"
 
-enum { STRIP_PIXELS = 256 };
+enum {
+    STRIP_PIXELS = 256,
+    ROOM = 16, /* floats: the widest vector */
+};
 
 typedef struct packed_state {
     goss_pack pack;
-    size_t strip_rows, strip_stride;
-    bool whole_rows; /* output rows are whole vectors: written where they belong, without a strip */
+    size_t strip_rows, strip_stride, strips;
+    size_t channels;
+    const float *normalization; /* [2][channels], where the input is interleaved pixels; or NULL */
+    size_t row_floats;          /* of a row of one channel of such pixels */
+    bool whole_rows;            /* output rows are whole vectors: written where they belong, without a strip */
     goss_spmm spmm;
     uint32_t offsets[];
 } packed_state;
@@ -26,7 +33,7 @@ typedef struct packed_run {
     const goss_layer *layer;
     const packed_state *state;
     const float *x; /* the image's planes */
-    float *y, *packed, *strips;
+    float *y, *packed, *strips, *pixels;
 } packed_run;
 
 static void pack_channel(const void *context, size_t channel, size_t thread)
@@ -35,6 +42,28 @@ static void pack_channel(const void *context, size_t channel, size_t thread)
     (void)thread;
     goss_pack_plane(r->layer, &r->state->pack, r->x + channel * r->layer->inputs[0]->stride,
                     r->packed + channel * r->state->pack.plane_floats);
+}
+
+static void pack_pixels(const void *context, size_t phase_y, size_t thread)
+{
+    const packed_run *r = context;
+    const packed_state *state = r->state;
+    const goss_value *x = r->layer->inputs[0];
+    goss_pack_pixels_f32_args args = {
+        .pack = state->pack.args,
+        .phase_y = phase_y,
+        .x = r->x,
+        .element_bytes = x->element_bytes,
+        .x_stride = x->stride,
+        .channels = state->channels,
+        .plane_floats = state->pack.plane_floats,
+        .mean = state->normalization,
+        .scale = state->normalization + state->channels,
+        .row = r->pixels + thread * (state->channels * state->row_floats + ROOM),
+        .row_floats = state->row_floats,
+    };
+    args.pack.packed = r->packed;
+    r->layer->kernels->pack_pixels_f32(&args);
 }
 
 static void run_strip(const void *context, size_t index, size_t thread)
@@ -65,12 +94,16 @@ static void run(const goss_layer *layer)
     const packed_state *state = layer->state;
     const goss_value *x = layer->inputs[0], *y = layer->output;
     packed_run r = {.layer = layer, .state = state, .packed = (float *)(void *)layer->scratch};
-    r.strips = r.packed + x->channels * state->pack.plane_floats;
+    r.strips = r.packed + state->channels * state->pack.plane_floats;
+    r.pixels = r.strips + state->strips * y->channels * state->strip_stride;
 
     for (size_t image = 0; image < x->images; image++) {
-        r.x = x->data + image * x->channels * x->stride;
+        r.x = (const float *)(const void *)((const char *)x->data + image * x->channels * x->stride * x->element_bytes);
         r.y = y->data + image * y->channels * y->stride;
-        goss_pool_run(layer->pool, x->channels, pack_channel, &r);
+        if (state->normalization)
+            goss_pool_run(layer->pool, state->pack.args.phases_y, pack_pixels, &r);
+        else
+            goss_pool_run(layer->pool, x->channels, pack_channel, &r);
         goss_pool_run(layer->pool, (state->pack.out_y + state->strip_rows - 1) / state->strip_rows, run_strip, &r);
     }
 }
@@ -78,16 +111,20 @@ static void run(const goss_layer *layer)
 static goss_status plan_scratch(goss_layer *layer, const goss_conv *conv, packed_state *state, goss_error *error)
 {
     const goss_pack *pack = &state->pack;
-    size_t planes = 0, strip = 0, floats = 0;
+    size_t planes = 0, strip = 0, pixels = 0, floats = 0;
 
     state->strip_rows = pack->args.columns >= STRIP_PIXELS ? 1 : STRIP_PIXELS / pack->args.columns;
     if (state->strip_rows > pack->out_y) state->strip_rows = pack->out_y;
     state->whole_rows = pack->out_x % layer->kernels->lanes == 0;
+    state->strips = state->whole_rows ? 0 : layer->threads;
     if (!checked_align_up(state->strip_rows * pack->args.columns, layer->kernels->lanes, &state->strip_stride) ||
-        !checked_multiply(conv->x->channels, pack->plane_floats, &planes) || planes > UINT32_MAX / sizeof(float) ||
+        !checked_multiply(conv->channels, pack->plane_floats, &planes) || planes > UINT32_MAX / sizeof(float) ||
         !checked_multiply(conv->weights->rows, state->strip_stride, &strip) ||
-        !checked_multiply(strip, state->whole_rows ? 0 : layer->threads, &strip) ||
-        !checked_add(planes, strip, &floats) || !checked_multiply(floats, sizeof(float), &layer->scratch_bytes))
+        !checked_multiply(strip, state->strips, &strip) || !checked_add(planes, strip, &floats) ||
+        !checked_align_up(conv->in_x, ROOM, &state->row_floats) ||
+        !checked_multiply(state->row_floats, state->channels, &pixels) || !checked_add(pixels, ROOM, &pixels) ||
+        !checked_multiply(pixels, state->normalization ? layer->threads : 0, &pixels) ||
+        !checked_add(floats, pixels, &floats) || !checked_multiply(floats, sizeof(float), &layer->scratch_bytes))
         return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): needs more than 4 GiB of scratch", layer->name);
     return GOSS_OK;
 }
@@ -100,12 +137,14 @@ goss_status goss_conv_packed_plan(goss_layer *layer, const goss_conv *conv, goss
     if (status) return status;
 
     packed_state *state = layer->state;
+    state->channels = conv->channels;
+    state->normalization = conv->normalization ? conv->normalization->values : NULL;
     status = goss_pack_plan(layer, conv, &state->pack, error);
     if (!status) status = plan_scratch(layer, conv, state, error);
     if (status) return status;
 
     uint32_t *column_offset = state->offsets + offsets, *column = column_offset;
-    for (size_t c = 0; c < conv->x->channels; c++)
+    for (size_t c = 0; c < conv->channels; c++)
         for (uint32_t ky = 0; ky < conv->kernel_y; ky++)
             for (uint32_t kx = 0; kx < conv->kernel_x; kx++)
                 *column++ = (uint32_t)((c * state->pack.plane_floats + goss_pack_tap(&state->pack, conv, ky, kx)) *
@@ -114,6 +153,7 @@ goss_status goss_conv_packed_plan(goss_layer *layer, const goss_conv *conv, goss
                    &state->spmm);
 
     layer->run = run;
-    snprintf(layer->kernel_name, sizeof layer->kernel_name, "packed + pointwise_f32_%ux1", conv->weights->block_rows);
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "packed%s + pointwise_f32_%ux1",
+             conv->normalization ? " pixels" : "", conv->weights->block_rows);
     return GOSS_OK;
 }

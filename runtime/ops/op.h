@@ -20,8 +20,9 @@ typedef struct goss_value {
     const char *name;
     uint32_t rank;
     uint32_t dims[GOSS_MAX_RANK];
+    size_t element_bytes; /* 4: f32; 1: u8, inputs of a model only */
     size_t images, channels, pixels, stride;
-    size_t floats; /* all images, with room for the last row in whole vectors; a multiple of the vector */
+    size_t floats; /* of memory: all images, with room for the last row in whole vectors; a multiple of the vector */
     float *data;
 } goss_value;
 
@@ -70,7 +71,7 @@ const goss_op *goss_op_find(uint32_t code);
 
 /* The rows of ops.c. */
 extern const goss_op goss_op_conv, goss_op_fully_connected, goss_op_global_average_pool, goss_op_add, goss_op_clamp,
-    goss_op_softmax, goss_op_flatten, goss_op_activation, goss_op_multiply;
+    goss_op_softmax, goss_op_flatten, goss_op_activation, goss_op_multiply, goss_op_conv_pixels;
 
 /* Gives a value its shape and layout. Fails when it would not fit into memory that 32-bit offsets address. */
 goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_t *dims, size_t lanes,
@@ -85,7 +86,8 @@ uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position);
 /* The two attribute words `min`, `max` at that position, checked. */
 goss_status goss_layer_clamp(const goss_layer *layer, uint32_t position, float *min, float *max, goss_error *error);
 
-/* Checks that input `position` is an activation, or a weight tensor, respectively. */
+/* Checks that input `position` is an activation of any dtype, one of f32, or a weight tensor, respectively. */
+goss_status goss_layer_need_input(const goss_layer *layer, uint32_t position, goss_error *error);
 goss_status goss_layer_need_value(const goss_layer *layer, uint32_t position, goss_error *error);
 goss_status goss_layer_need_weights(const goss_layer *layer, uint32_t position, uint32_t rank, goss_error *error);
 

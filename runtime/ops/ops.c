@@ -8,7 +8,7 @@
 
 static const goss_op *const ops[] = {
     &goss_op_conv,    &goss_op_fully_connected, &goss_op_global_average_pool, &goss_op_add,      &goss_op_clamp,
-    &goss_op_softmax, &goss_op_flatten,         &goss_op_activation,          &goss_op_multiply,
+    &goss_op_softmax, &goss_op_flatten,         &goss_op_activation,          &goss_op_multiply, &goss_op_conv_pixels,
 };
 
 const goss_op *goss_op_find(uint32_t code)
@@ -43,7 +43,7 @@ goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_
         fits = fits && checked_align_up(value->channels, lanes, &row) &&
                checked_align_up(elements - value->channels + row, lanes, &floats);
     }
-    value->floats = floats;
+    value->floats = floats * value->element_bytes / sizeof(float);
     if (!fits || !checked_multiply(floats, sizeof(float), &bytes) || bytes > UINT32_MAX)
         return goss_fail(error, GOSS_UNSUPPORTED, "tensor '%.60s': larger than 4 GiB or 2^31 elements", value->name);
     return GOSS_OK;
@@ -73,11 +73,19 @@ goss_status goss_layer_clamp(const goss_layer *layer, uint32_t position, float *
     return GOSS_OK;
 }
 
-goss_status goss_layer_need_value(const goss_layer *layer, uint32_t position, goss_error *error)
+goss_status goss_layer_need_input(const goss_layer *layer, uint32_t position, goss_error *error)
 {
     if (layer->inputs[position]) return GOSS_OK;
     return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input %u is constant, a computed tensor expected",
                      layer->name, layer->op->name, position);
+}
+
+goss_status goss_layer_need_value(const goss_layer *layer, uint32_t position, goss_error *error)
+{
+    const goss_status status = goss_layer_need_input(layer, position, error);
+    if (status || layer->inputs[position]->element_bytes == sizeof(float)) return status;
+    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input '%.60s' is u8; only conv_pixels reads u8",
+                     layer->name, layer->op->name, layer->inputs[position]->name);
 }
 
 goss_status goss_layer_need_weights(const goss_layer *layer, uint32_t position, uint32_t rank, goss_error *error)

@@ -42,12 +42,17 @@ static void sum_area(const uint8_t *square, size_t row_bytes, uint32_t channels,
     }
 }
 
-goss_status goss_image_to_tensor(const uint8_t *pixels, uint32_t pixel_width, uint32_t pixel_height, uint32_t channels,
-                                 const float *mean, const float *scale, float *tensor, uint32_t width, uint32_t height,
-                                 goss_error *error)
+/* A photo's largest centered square, to be averaged to width x height. */
+typedef struct square {
+    const uint8_t *pixels;
+    size_t row_bytes;
+    uint32_t channels;
+    axis vertical, horizontal;
+} square;
+
+static goss_status find_square(const uint8_t *pixels, uint32_t pixel_width, uint32_t pixel_height, uint32_t channels,
+                               uint32_t width, uint32_t height, square *found, goss_error *error)
 {
-    if (!pixels || !mean || !scale || !tensor)
-        return goss_fail(error, GOSS_INVALID_ARGUMENT, "goss_image_to_tensor: a pointer is NULL");
     if (channels != 3 && channels != 4)
         return goss_fail(error, GOSS_INVALID_ARGUMENT, "image with %u channels; 3 (RGB) or 4 (RGBA) expected",
                          channels);
@@ -59,19 +64,52 @@ goss_status goss_image_to_tensor(const uint8_t *pixels, uint32_t pixel_width, ui
 
     const uint32_t side = pixel_width < pixel_height ? pixel_width : pixel_height;
     const size_t row_bytes = (size_t)pixel_width * channels;
-    const uint8_t *square =
-        pixels + (pixel_height - side) / 2 * row_bytes + (size_t)((pixel_width - side) / 2) * channels;
-    const axis vertical = {side, height}, horizontal = {side, width};
-    const uint64_t area = (uint64_t)side * side * 255;
+    *found = (square){
+        .pixels = pixels + (pixel_height - side) / 2 * row_bytes + (size_t)((pixel_width - side) / 2) * channels,
+        .row_bytes = row_bytes,
+        .channels = channels,
+        .vertical = {side, height},
+        .horizontal = {side, width},
+    };
+    return GOSS_OK;
+}
 
+/* One pixel of the result. */
+static void average(const square *s, uint32_t y, uint32_t x, uint8_t pixel[3])
+{
+    const uint64_t area = s->vertical.source * s->horizontal.source * 255;
+    uint64_t sums[3];
+    sum_area(s->pixels, s->row_bytes, s->channels, s->vertical, s->horizontal, y, x, sums);
+    for (int c = 0; c < 3; c++) pixel[c] = (uint8_t)((2 * sums[c] + area) / (2 * area)); /* rounded half up */
+}
+
+goss_status goss_image_to_pixels(const uint8_t *pixels, uint32_t pixel_width, uint32_t pixel_height, uint32_t channels,
+                                 uint8_t *image, uint32_t width, uint32_t height, goss_error *error)
+{
+    if (!pixels || !image) return goss_fail(error, GOSS_INVALID_ARGUMENT, "goss_image_to_pixels: a pointer is NULL");
+    square s;
+    const goss_status status = find_square(pixels, pixel_width, pixel_height, channels, width, height, &s, error);
+    if (status) return status;
+    for (uint32_t y = 0; y < height; y++)
+        for (uint32_t x = 0; x < width; x++) average(&s, y, x, image + ((size_t)y * width + x) * 3);
+    return GOSS_OK;
+}
+
+goss_status goss_image_to_tensor(const uint8_t *pixels, uint32_t pixel_width, uint32_t pixel_height, uint32_t channels,
+                                 const float *mean, const float *scale, float *tensor, uint32_t width, uint32_t height,
+                                 goss_error *error)
+{
+    if (!pixels || !mean || !scale || !tensor)
+        return goss_fail(error, GOSS_INVALID_ARGUMENT, "goss_image_to_tensor: a pointer is NULL");
+    square s;
+    const goss_status status = find_square(pixels, pixel_width, pixel_height, channels, width, height, &s, error);
+    if (status) return status;
     for (uint32_t y = 0; y < height; y++)
         for (uint32_t x = 0; x < width; x++) {
-            uint64_t sums[3];
-            sum_area(square, row_bytes, channels, vertical, horizontal, y, x, sums);
-            for (uint32_t c = 0; c < 3; c++) {
-                const uint64_t average = (2 * sums[c] + area) / (2 * area); /* rounded half up */
-                tensor[((size_t)c * height + y) * width + x] = ((float)average - mean[c]) * scale[c];
-            }
+            uint8_t pixel[3];
+            average(&s, y, x, pixel);
+            for (size_t c = 0; c < 3; c++)
+                tensor[(c * height + y) * width + x] = ((float)pixel[c] - mean[c]) * scale[c];
         }
     return GOSS_OK;
 }

@@ -301,12 +301,14 @@ static goss_status read_tensor(reader *r, uint32_t index, goss_tensor *tensor)
     const unsigned char *record = r->sections[TENSORS].data + (size_t)index * TENSOR_BYTES;
     goss_status status = read_string(r, read_u32(record), "tensor", index, &tensor->name);
     if (status) return status;
-    if (read_u32(record + 4) != GOSS_DTYPE_F32)
-        return goss_fail(r->error, GOSS_UNSUPPORTED, "tensor '%.60s': dtype %u, this build knows 1 (f32)", tensor->name,
-                         read_u32(record + 4));
     if (read_u32(record + 8) > GOSS_ROLE_WEIGHTS)
         return CORRUPT(r, "tensor '%.60s': role %u, 0 to 3 expected", tensor->name, read_u32(record + 8));
     tensor->role = (goss_role)read_u32(record + 8);
+    tensor->dtype = (goss_dtype)read_u32(record + 4);
+    if (tensor->dtype != GOSS_DTYPE_F32 && !(tensor->dtype == GOSS_DTYPE_U8 && tensor->role == GOSS_ROLE_INPUT))
+        return goss_fail(r->error, GOSS_UNSUPPORTED,
+                         "tensor '%.60s': dtype %u, this build knows 1 (f32) and, for inputs, 2 (u8)", tensor->name,
+                         read_u32(record + 4));
     if (read_u32(record + 68) != 0) return CORRUPT(r, "tensor '%.60s': reserved field is not zero", tensor->name);
     status = read_dims(r, record, tensor);
     if (status) return status;

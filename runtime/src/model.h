@@ -11,6 +11,7 @@ typedef enum goss_role { GOSS_ROLE_INTERMEDIATE, GOSS_ROLE_INPUT, GOSS_ROLE_OUTP
 typedef struct goss_tensor {
     const char *name;
     goss_role role;
+    goss_dtype dtype; /* f32, but for inputs */
     uint32_t rank;
     uint32_t dims[GOSS_MAX_RANK];
     goss_weights weights; /* role weights only */

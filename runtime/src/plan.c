@@ -11,6 +11,7 @@ static goss_status plan_inputs(goss_plan *plan, goss_error *error)
     for (uint32_t i = 0; i < plan->model->tensor_count; i++) {
         const goss_tensor *tensor = &plan->model->tensors[i];
         plan->values[i].name = tensor->name;
+        plan->values[i].element_bytes = tensor->dtype == GOSS_DTYPE_U8 ? 1 : sizeof(float);
         if (tensor->role != GOSS_ROLE_INPUT) continue;
         const goss_status status =
             goss_value_set_shape(&plan->values[i], tensor->rank, tensor->dims, plan->kernels->lanes, error);

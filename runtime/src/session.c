@@ -110,7 +110,7 @@ goss_status goss_session_describe(const goss_session *session, goss_session_info
 
 static size_t plain_bytes(const goss_value *value)
 {
-    return value->images * value->channels * value->pixels * sizeof(float);
+    return value->images * value->channels * value->pixels * value->element_bytes;
 }
 
 /* Input or output `index` of the session: its value, after checking handle and index. */
@@ -134,7 +134,11 @@ static goss_status describe_value(const goss_session *session, bool input, uint3
     const goss_status status = find_value(session, input, index, &value, error);
     if (status) return status;
     *info = (goss_tensor_info){
-        .bytes = plain_bytes(value), .name = value->name, .dtype = GOSS_DTYPE_F32, .rank = value->rank};
+        .bytes = plain_bytes(value),
+        .name = value->name,
+        .dtype = value->element_bytes == 1 ? GOSS_DTYPE_U8 : GOSS_DTYPE_F32,
+        .rank = value->rank,
+    };
     memcpy(info->dims, value->dims, sizeof info->dims);
     return GOSS_OK;
 }
@@ -174,7 +178,7 @@ goss_status goss_session_layer(const goss_session *session, uint32_t index, goss
         if (layer->inputs[i]) info->tensor_bytes += plain_bytes(layer->inputs[i]);
         if (!weights) continue;
         info->weight_bytes += weights->bytes;
-        if (layer->weight_ranks[i] == 1) continue; /* a bias: nothing in it can be sparse */
+        if (i > 1) continue; /* a bias or normalization: nothing in it can be sparse */
         info->weights += weights->rows * weights->columns;
         info->nonzeros += weights->elements;
     }
@@ -194,8 +198,9 @@ static goss_status check_binding(const goss_session *session, bool input, uint32
     if (bytes != plain_bytes(value))
         return goss_fail(error, GOSS_INVALID_ARGUMENT, "%s '%.60s': %zu bytes given, %zu expected", kind, value->name,
                          bytes, plain_bytes(value));
-    if ((uintptr_t)data % sizeof(float) != 0)
-        return goss_fail(error, GOSS_INVALID_ARGUMENT, "%s '%.60s': data is not aligned to 4 bytes", kind, value->name);
+    if ((uintptr_t)data % value->element_bytes != 0)
+        return goss_fail(error, GOSS_INVALID_ARGUMENT, "%s '%.60s': data is not aligned to %zu bytes", kind,
+                         value->name, value->element_bytes);
     return GOSS_OK;
 }
 
@@ -215,10 +220,12 @@ goss_status goss_session_bind_output(goss_session *session, uint32_t index, void
 }
 
 /* Between the caller's plain array and a value's planes. */
-static void copy_in(const goss_value *value, const float *plain)
+static void copy_in(const goss_value *value, const unsigned char *plain)
 {
-    for (size_t plane = 0; plane < value->images * value->channels; plane++, plain += value->pixels)
-        memcpy(value->data + plane * value->stride, plain, value->pixels * sizeof *plain);
+    const size_t bytes = value->pixels * value->element_bytes, stride = value->stride * value->element_bytes;
+    unsigned char *planes = (unsigned char *)value->data;
+    for (size_t plane = 0; plane < value->images * value->channels; plane++)
+        memcpy(planes + plane * stride, plain + plane * bytes, bytes);
 }
 
 static void copy_out(const goss_value *value, float *plain)
@@ -230,6 +237,7 @@ static void copy_out(const goss_value *value, float *plain)
 static goss_status check_no_nan(const goss_session *session, const goss_value *value, const float *plain,
                                 goss_error *error)
 {
+    if (value->element_bytes != sizeof *plain) return GOSS_OK; /* integers */
     const size_t count = plain_bytes(value) / sizeof *plain;
     if (session->plan.kernels->all_finite_f32(plain, count)) return GOSS_OK;
     for (size_t i = 0; i < count; i++)

@@ -19,6 +19,23 @@ static void check_grey(const uint8_t *grey, uint32_t width, uint32_t height, uin
     for (size_t i = 0; i < 3 * results; i++) CHECK(tensor[i] == expected[i % results]);
 }
 
+static void pixels_are_what_the_tensor_is_made_of(void)
+{
+    enum { SIDE = 5, TO = 3 };
+    uint8_t photo[SIDE * SIDE * 4], image[TO * TO * 3];
+    float tensor[TO * TO * 3];
+    for (size_t i = 0; i < sizeof photo; i++) photo[i] = (uint8_t)(i * 37);
+    CHECK(goss_image_to_pixels(photo, SIDE, SIDE, 4, image, TO, TO, NULL) == GOSS_OK);
+    CHECK(goss_image_to_tensor(photo, SIDE, SIDE, 4, no_mean, no_scale, tensor, TO, TO, NULL) == GOSS_OK);
+    for (size_t i = 0; i < TO * TO; i++)
+        for (size_t c = 0; c < 3; c++) CHECK(tensor[c * TO * TO + i] == image[3 * i + c]);
+
+    CHECK_FAILS(goss_image_to_pixels(NULL, 1, 1, 3, image, 1, 1, &error), GOSS_INVALID_ARGUMENT, "NULL");
+    CHECK_FAILS(goss_image_to_pixels(photo, 1, 1, 3, NULL, 1, 1, &error), GOSS_INVALID_ARGUMENT, "NULL");
+    CHECK_FAILS(goss_image_to_pixels(photo, 1, 1, 2, image, 1, 1, &error), GOSS_INVALID_ARGUMENT, "channels");
+    CHECK_FAILS(goss_image_to_pixels(photo, 1, 1, 3, image, 0, 1, &error), GOSS_INVALID_ARGUMENT, "32768");
+}
+
 static void one_pixel_becomes_three_scaled_planes(void)
 {
     const uint8_t pixel[] = {10, 20, 30};
@@ -120,6 +137,7 @@ static void misuse_is_refused_and_touches_nothing(void)
 }
 
 const test_case image_tests[] = {
+    TEST(pixels_are_what_the_tensor_is_made_of),
     TEST(one_pixel_becomes_three_scaled_planes),
     TEST(the_same_size_keeps_every_pixel),
     TEST(a_wide_photo_loses_its_sides),

@@ -64,6 +64,64 @@ static void test_pack(test *t)
     case_end(t);
 }
 
+/* Interleaved pixels against pack_f32 of each channel's normalised plane. */
+static void test_pack_pixels(test *t)
+{
+    const axis y = random_axis(t), x = random_axis(t);
+    const size_t channels = 1 + random_below(t, 5), element_bytes = random_below(t, 2) ? 1 : 4;
+    const size_t rows = packed(y), columns = packed(x), phase_floats = rows * columns + 16;
+    const size_t plane_floats = y.stride * x.stride * phase_floats + random_below(t, 20);
+    const size_t x_stride = x.in * channels + random_below(t, 5), row_floats = (x.in + 15) / 16 * 16;
+    case_begin(t, "pack_pixels_f32", "%zux%zux%zu of %zu bytes, stride %zux%zu, pad %zux%zu, to %zux%zu", y.in, x.in,
+               channels, element_bytes, y.stride, x.stride, y.pad_before, x.pad_before, rows, columns);
+    const float *mean = input_random(t, channels), *scale = input_random(t, channels);
+    const size_t elements = (y.in - 1) * x_stride + x.in * channels;
+    float *values = input_exact(t, elements * sizeof *values);
+    uint8_t *bytes = (uint8_t *)input_exact(t, (elements + 3) / 4 * 4) + (4 - elements % 4) % 4;
+    for (size_t i = 0; i < elements; i++) {
+        values[i] = random_f32(t);
+        bytes[i] = (uint8_t)random_below(t, 256);
+    }
+    float *found = output_new(t, channels * plane_floats * sizeof *found);
+    float *row = output_new(t, (channels * row_floats + 16) * sizeof *row);
+    goss_pack_pixels_f32_args args = {
+        .pack = {.packed = found,
+                 .in_y = y.in,
+                 .in_x = x.in,
+                 .rows = rows,
+                 .columns = columns,
+                 .phase_floats = phase_floats,
+                 .stride_y = y.stride,
+                 .stride_x = x.stride,
+                 .pad_top = y.pad_before,
+                 .pad_left = x.pad_before,
+                 .phases_y = y.stride,
+                 .phases_x = x.stride},
+        .x = element_bytes == 1 ? (const void *)bytes : values,
+        .element_bytes = element_bytes,
+        .x_stride = x_stride,
+        .channels = channels,
+        .plane_floats = plane_floats,
+        .mean = mean,
+        .scale = scale,
+        .row = row,
+        .row_floats = row_floats,
+    };
+    for (args.phase_y = 0; args.phase_y < y.stride; args.phase_y++) RUN_KERNEL(t, pack_pixels_f32, &args);
+    for (size_t i = 0; i < channels * y.stride * x.stride * rows * columns; i++) {
+        const size_t c = i % columns, r = i / columns % rows, phase = i / columns / rows % (y.stride * x.stride);
+        const size_t channel = i / columns / rows / (y.stride * x.stride);
+        const size_t index = channel * plane_floats + phase * phase_floats + r * columns + c;
+        const size_t in_row = coordinate(y, phase / x.stride, r), in_column = coordinate(x, phase % x.stride, c);
+        const size_t element = in_row * x_stride + in_column * channels + channel;
+        float wanted = 0;
+        if (in_row < y.in && in_column < x.in)
+            wanted = ((element_bytes == 1 ? (float)bytes[element] : values[element]) - mean[channel]) * scale[channel];
+        expect_same(t, index, found[index], wanted);
+    }
+    case_end(t);
+}
+
 static void test_unpack(test *t, size_t rows, size_t columns)
 {
     const size_t x_columns = columns + random_below(t, 5);
@@ -80,6 +138,7 @@ static void test_unpack(test *t, size_t rows, size_t columns)
 void test_pack_f32(test *t)
 {
     for (size_t i = 0; i < 500; i++) test_pack(t);
+    for (size_t i = 0; i < 300; i++) test_pack_pixels(t);
     for (size_t rows = 0; rows < 4; rows++)
         for (size_t columns = 1; columns < 3 * t->kernels->lanes; columns++) test_unpack(t, rows, columns);
 }

@@ -12,7 +12,7 @@ import numpy as np
 
 OPS = [
     "conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten",
-    "activation", "multiply",
+    "activation", "multiply", "conv_pixels",
 ]  # fmt: skip
 ROLES = ["intermediate", "input", "output", "weights"]
 
@@ -52,8 +52,10 @@ class Model:
         return next(tensor for tensor in self.tensors if tensor.name == name)
 
     def ops(self):
-        residual = {4: " + residual"}  # by the number of a convolution's inputs
-        return [node.op + residual.get(len(node.inputs), "") for node in self.nodes]
+        def residual(node):
+            return " + residual" if node.op == "conv" and len(node.inputs) == 4 else ""
+
+        return [node.op + residual(node) for node in self.nodes]
 
 
 def sections(data):
@@ -179,6 +181,11 @@ def compute(node, inputs):
         if len(inputs) == 4:
             assert inputs[3].shape == y.shape
             y += inputs[3]
+        return np.clip(y, *node.clamp())
+    if node.op == "conv_pixels":
+        words, (mean, scale) = node.integers(9), inputs[3]
+        planes = ((x - mean) * scale).transpose(0, 3, 1, 2)
+        y = conv(planes, *inputs[1:3], words[0:2], words[2:6], words[6:8], words[8])
         return np.clip(y, *node.clamp())
     if node.op == "fully_connected":
         return np.clip(x @ inputs[1].T + inputs[2], *node.clamp())

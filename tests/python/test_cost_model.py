@@ -105,6 +105,19 @@ def test_fitting_finds_the_costs_that_made_the_times():
     assert found.fully_connected_weight == pytest.approx(40)
 
 
+@pytest.mark.parametrize("disturbed", [0, -1])
+def test_a_disturbed_measurement_gives_no_negative_costs(disturbed):
+    _, probes = calibration.network()
+    seconds = {probe.layer: probe.nonzeros * 1e-9 for probe in probes}
+    sparse = [p for p in probes if p.layer.startswith("conv") and p.density < 1]
+    for rows in (1, 2, 4, 8):
+        mine = sorted((p for p in sparse if p.block_rows == rows), key=lambda p: p.nonzeros)
+        seconds[mine[disturbed].layer] *= 1000
+    for cost in calibration.fit("test", seconds, probes, "nowhere").conv.values():
+        assert cost.block > 0
+        assert cost.row >= 0
+
+
 def test_calibrating_here_writes_costs_that_conversion_takes(tmp_path, capsys):
     path, isa = tmp_path / "costs.json", gossamer.isas()[-1]
     assert main(["bench", "--calibrate", str(path), "--isa", isa, "--runs", "2"]) == 0

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
+from models.onnx_graphs import mobilenet
 from PIL import ExifTags, Image, ImageOps
 
 import gossamer
@@ -93,6 +94,39 @@ def test_prepared_photos_equal_pythons_to_the_bit(module, photos, encoded_photos
     session = gossamer.load_model("cifar10-mobilenet")
     for tensor, photo in zip(tensors, photos, strict=True):
         assert tensor == gossamer.image_to_tensor(photo.path, session).ravel().tolist()
+
+
+@pytest.mark.parametrize("dtype", ["u8", "f32"])
+def test_models_that_take_pixels_give_pythons_answers(
+    module, photos, encoded_photos, dtype: str
+) -> None:
+    metadata = {"image_mean": "120 120 120", "image_scale": "0.02 0.02 0.02"}
+    data = gossamer.convert(mobilenet(13, "flatten"), None, metadata=metadata, pixels=dtype)
+    seen = module(
+        DECODE
+        + """
+        const session = await gossamer.InferenceSession.create(bytes(model));
+        const pixels = await session.imageToTensor(blobs[0]);
+        const other = new Int8Array(pixels.length);
+        const wrong = await session.run({ image: other }).catch(({ message }) => message);
+        const predictions = await session.classify(blobs[0]);
+        const type = pixels.constructor.name;
+        return { inputs: session.inputs, type, pixels: [...pixels], wrong, predictions };
+        """,
+        encoded=encoded_photos,
+        model=base64.b64encode(data).decode(),
+    )
+    session = gossamer.InferenceSession(data)
+    (arg,) = session.get_inputs()
+    assert seen["inputs"] == [{"name": arg.name, "type": arg.dtype, "dims": arg.shape}]
+    array = {"u8": "Uint8Array", "f32": "Float32Array"}[dtype]
+    assert seen["type"] == array
+    assert f"input '{arg.name}': Int8Array found, a {array} of" in seen["wrong"]
+    path = photos[0].path
+    assert seen["pixels"] == gossamer.image_to_tensor(path, session).ravel().tolist()
+    for found, wanted in zip(seen["predictions"], gossamer.classify(session, path), strict=True):
+        assert found["label"] == wanted.label
+        assert found["probability"] == pytest.approx(wanted.probability, abs=1e-5)
 
 
 def test_large_photos_are_read_strip_by_strip(module) -> None:

@@ -29,7 +29,7 @@ export const STATUS_CODES = /** @type {const} */ ([
 ]);
 
 /** goss_abi_version() of the engines that this code calls. */
-const ABI_VERSION = 2;
+const ABI_VERSION = 3;
 
 /** sizeof(goss_error): int32 status, then a NUL-terminated UTF-8 message. */
 const ERROR_BYTES = 256;

@@ -5,7 +5,13 @@
  */
 import { GossamerError } from "./errors.mjs";
 
-/** @typedef {{name: string, type: "float32", dims: number[]}} TensorInfo  `dims` as [N, C, H, W] for images */
+/** @typedef {"float32" | "uint8"} Type */
+/** @typedef {Float32Array | Uint8Array} Values */
+
+/**
+ * @typedef {{name: string, type: Type, dims: number[]}} TensorInfo  `dims` as [N, C, H, W] for images; interleaved
+ *   pixels, of models that were converted to take them, as [N, H, W, C]
+ */
 
 /**
  * @typedef {object} LayerInfo
@@ -44,7 +50,11 @@ import { GossamerError } from "./errors.mjs";
  * @property {string[]} notes
  */
 
-/** @typedef {{name: string, dims: number[], address: number, length: number}} Tensor  `length` in floats */
+/** @typedef {TensorInfo & {address: number, length: number}} Tensor  `length` in elements */
+
+/** goss_dtype.
+ * @type {Record<number, Type>} */
+const TYPES = { 1: "float32", 2: "uint8" };
 
 export class NativeSession {
   #engine;
@@ -84,12 +94,12 @@ export class NativeSession {
   }
 
   /**
-   * @param {Record<string, Float32Array>} inputs  one for each name, checked by the caller
+   * @param {Record<string, Values>} inputs  one for each name, checked by the caller
    * @returns {{outputs: Record<string, {data: Float32Array, dims: number[]}>, latencyMs: number}}
    * @throws {GossamerError} "invalid-argument": an input holds NaN
    */
   run(inputs) {
-    for (const { name, address, length } of this.#inputs) this.#engine.floats(address, length).set(inputs[name]);
+    this.#fill(inputs);
     const start = performance.now();
     this.#engine.call("goss_session_run", this.#session);
     const latencyMs = performance.now() - start;
@@ -102,13 +112,13 @@ export class NativeSession {
   /**
    * Measures every layer on its own.
    *
-   * @param {Record<string, Float32Array>} inputs  one for each name, checked by the caller
+   * @param {Record<string, Values>} inputs  one for each name, checked by the caller
    * @param {number} runs
    * @returns {number[][]} for each layer the milliseconds of each run
    * @throws {GossamerError} "invalid-argument": an input holds NaN
    */
   profile(inputs, runs) {
-    for (const { name, address, length } of this.#inputs) this.#engine.floats(address, length).set(inputs[name]);
+    this.#fill(inputs);
     /** @type {number[][]} */
     const times = this.description.layers.map(() => []);
     for (let run = 0; run < runs; run++) {
@@ -165,6 +175,35 @@ export class NativeSession {
     );
   }
 
+  /**
+   * @param {object} image
+   * @param {Uint8ClampedArray} image.pixels  [height][width][4], not premultiplied
+   * @param {number} image.width
+   * @param {number} image.height
+   * @param {number[]} image.dims   [1, height, width, 3] of the result
+   * @returns {Uint8Array}
+   * @throws {GossamerError} "invalid-argument": a side of 0 or more than 32768 pixels
+   */
+  imageToPixels({ pixels, width, height, dims }) {
+    const engine = this.#engine;
+    const [, rows, columns] = dims;
+    return engine.borrow(pixels.length, (source) =>
+      engine.borrow(3 * rows * columns, (image) => {
+        engine.bytes(source, pixels.length).set(pixels);
+        engine.call("goss_image_to_pixels", source, width, height, 4, image, columns, rows);
+        return engine.bytes(image, 3 * rows * columns).slice();
+      }),
+    );
+  }
+
+  /** @param {Record<string, Values>} inputs */
+  #fill(inputs) {
+    for (const { name, type, address, length } of this.#inputs) {
+      const memory = type === "uint8" ? this.#engine.bytes(address, length) : this.#engine.floats(address, length);
+      memory.set(inputs[name]);
+    }
+  }
+
   /** Calls a function that returns a handle by its last parameter but one.
    * @param {string} create @param {...number} values */
   #handle(create, ...values) {
@@ -190,7 +229,9 @@ export class NativeSession {
       });
       const address = this.#engine.allocate(tensor.bytes);
       this.#engine.call(bind, this.#session, index, address, tensor.bytes);
-      return { name: tensor.name, dims: tensor.dims.slice(0, tensor.rank), address, length: tensor.bytes / 4 };
+      const type = TYPES[tensor.dtype];
+      const length = type === "uint8" ? tensor.bytes : tensor.bytes / 4;
+      return { name: tensor.name, type, dims: tensor.dims.slice(0, tensor.rank), address, length };
     });
   }
 
@@ -217,8 +258,8 @@ export class NativeSession {
 }
 
 /** @param {Tensor} tensor @returns {TensorInfo} */
-function publicTensor({ name, dims }) {
-  return { name, type: "float32", dims };
+function publicTensor({ name, type, dims }) {
+  return { name, type, dims };
 }
 
 /** @param {Record<string, any>} fields */

@@ -7,6 +7,7 @@ import { decodeImage } from "./image.mjs";
 import { readSource } from "./source.mjs";
 
 /** @typedef {import("./native_session.mjs").TensorInfo} TensorInfo */
+/** @typedef {import("./native_session.mjs").Values} Values */
 /** @typedef {import("./native_session.mjs").LayerInfo} LayerInfo */
 /** @typedef {import("./native_session.mjs").SessionInfo} SessionInfo */
 /** @typedef {import("./native_session.mjs").Description} Description */
@@ -151,7 +152,7 @@ export class InferenceSession {
   /**
    * Computes outputs from inputs.
    *
-   * @param {Record<string, Float32Array>} inputs  for each name all its values, row by row; copied
+   * @param {Record<string, Values>} inputs  for each name all its values, of its type, row by row; copied
    * @returns {Promise<Record<string, Tensor>>} every output by its name; they belong to the caller
    * @throws {GossamerError} "invalid-argument": a name is unknown or missing, a type or length differs, an input holds
    *   NaN. Nothing was computed, and the session stays usable. | "disposed" | "worker-failed"
@@ -166,7 +167,7 @@ export class InferenceSession {
   /**
    * Measures every layer on its own.
    *
-   * @param {Record<string, Float32Array>} inputs  as `run` takes them
+   * @param {Record<string, Values>} inputs  as `run` takes them
    * @param {{runs?: number}} [options]  at least 1
    * @returns {Promise<number[][]>} for each layer, in the order of `layers()`, the milliseconds of each run
    * @throws {GossamerError} as `run`
@@ -194,13 +195,19 @@ export class InferenceSession {
    * model's metadata says; transparent pictures are laid over white. Every language computes the same bits.
    *
    * @param {ImageSource} image
-   * @returns {Promise<Float32Array>} [1, 3, height, width]
+   * @returns {Promise<Values>} of the input's type; planes [1, 3, height, width], or, for a model that takes pixels and
+   *   scales them itself, [1, height, width, 3]
    * @throws {GossamerError} "image-unreadable" | "invalid-argument": the model takes no photos, or a side has more than
    *   32768 pixels | "model-corrupt" | "out-of-memory" | "disposed" | "worker-failed"
    */
   async imageToTensor(image) {
     this.#remote.check();
-    const { dims } = imageInput(this.#description.inputs);
+    const { dims, type } = imageInput(this.#description);
+    if (takesPixels(this.#description)) {
+      const { data, width, height } = await decodeImage(image);
+      const pixels = await this.#remote.call("imageToPixels", { pixels: data, width, height, dims });
+      return type === "uint8" ? pixels : Float32Array.from(pixels);
+    }
     const [mean, scale] = ["image_mean", "image_scale"].map((key) => channels(this.#description.metadata, key));
     const { data, width, height } = await decodeImage(image);
     return this.#remote.call("imageToTensor", { pixels: data, width, height, mean, scale, dims });
@@ -209,7 +216,7 @@ export class InferenceSession {
   /**
    * Names what a photo shows.
    *
-   * @param {ImageSource | Float32Array} image  a photo, or what `imageToTensor` made of it
+   * @param {ImageSource | Values} image  a photo, or what `imageToTensor` made of it
    * @param {{top?: number}} [options]  how many classes to return, at least 1
    * @returns {Promise<Prediction[]>} the likeliest first. A model without labels gets numbers as labels
    * @throws {GossamerError} as `imageToTensor` and `run`
@@ -220,8 +227,9 @@ export class InferenceSession {
     }
     const output = classOutput(this.#description.outputs);
     const labels = classLabels(this.#description.metadata, output.dims[1]);
-    const tensor = image instanceof Float32Array ? image : await this.imageToTensor(image);
-    const { [output.name]: scores } = await this.run({ [imageInput(this.#description.inputs).name]: tensor });
+    const ready = image instanceof Float32Array || image instanceof Uint8Array;
+    const tensor = ready ? image : await this.imageToTensor(image);
+    const { [output.name]: scores } = await this.run({ [imageInput(this.#description).name]: tensor });
     const normalized = this.#description.layers.at(-1)?.op === "softmax";
     const probabilities = normalized ? scores.data : softmax(scores.data);
     return Array.from(probabilities, (probability, index) => ({ label: labels[index], probability }))
@@ -316,7 +324,7 @@ function withAddress(error, url) {
   return new GossamerError(error.code, `${url}: ${error.message}`, { cause: error });
 }
 
-/** @param {TensorInfo[]} expected @param {Record<string, Float32Array>} inputs */
+/** @param {TensorInfo[]} expected @param {Record<string, Values>} inputs */
 function checkInputs(expected, inputs) {
   const names = expected.map(({ name }) => name);
   if (typeof inputs !== "object" || inputs === null || ArrayBuffer.isView(inputs)) {
@@ -330,11 +338,12 @@ function checkInputs(expected, inputs) {
 }
 
 /** @param {TensorInfo} tensor @param {unknown} values */
-function checkInput({ name, dims }, values) {
+function checkInput({ name, type, dims }, values) {
   const length = dims.reduce((product, size) => product * size, 1);
-  const expected = `a Float32Array of ${length} values, [${dims.join(", ")}], expected`;
+  const array = type === "uint8" ? Uint8Array : Float32Array;
+  const expected = `a ${array.name} of ${length} values, [${dims.join(", ")}], expected`;
   if (values === undefined) throw new GossamerError("invalid-argument", `input '${name}' is missing; ${expected}`);
-  if (!(values instanceof Float32Array)) {
+  if (!(values instanceof array)) {
     const found = Object.prototype.toString.call(values).slice(8, -1);
     throw new GossamerError("invalid-argument", `input '${name}': ${found} found, ${expected}`);
   }
@@ -343,11 +352,20 @@ function checkInput({ name, dims }, values) {
   }
 }
 
-/** @param {TensorInfo[]} inputs */
-function imageInput(inputs) {
-  const [input] = inputs;
-  if (inputs.length === 1 && input.dims.length === 4 && input.dims[0] === 1 && input.dims[1] === 3) return input;
-  throw new GossamerError("invalid-argument", `no model for photos: it takes ${shapes(inputs)}; one [1, 3, H, W] expected`);
+/** Whether the input is interleaved pixels, which the model scales itself.
+ * @param {Description} description */
+function takesPixels({ layers }) {
+  return layers.some(({ op }) => op === "conv_pixels");
+}
+
+/** @param {Description} description */
+function imageInput(description) {
+  const { inputs } = description;
+  const [{ dims }] = inputs;
+  const channels = dims[takesPixels(description) ? 3 : 1];
+  if (inputs.length === 1 && dims.length === 4 && dims[0] === 1 && channels === 3) return inputs[0];
+  const expected = "one [1, 3, H, W], or pixels [1, H, W, 3], expected";
+  throw new GossamerError("invalid-argument", `no model for photos: it takes ${shapes(inputs)}; ${expected}`);
 }
 
 /** @param {TensorInfo[]} outputs */

@@ -23,6 +23,7 @@ const methods = {
   profile: ({ inputs, runs }) => session.profile(inputs, runs),
   peakMacsPerSecond: () => session.peakMacsPerSecond(),
   imageToTensor: (image) => session.imageToTensor(image),
+  imageToPixels: (image) => session.imageToPixels(image),
 };
 
 self.addEventListener("message", async ({ data: { id, method, argument } }) => {

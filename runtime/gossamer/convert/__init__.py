@@ -24,6 +24,7 @@ def convert(
     target: str = "wasm_relaxed",
     costs: str | os.PathLike[str] | None = None,
     storage: Mapping[str, str] | None = None,
+    pixels: str | None = None,
 ) -> bytes:
     """Convert an ONNX model to a ``.goss`` file.
 
@@ -49,6 +50,10 @@ def convert(
         A file that ``gossamer bench --calibrate`` wrote; None = the costs that ship.
     storage
         Overrides the choice: a node's name and "1x1", "2x1", "4x1", "8x1" or "dense".
+    pixels
+        "u8" or "f32": the model takes interleaved pixels of that dtype, 0 to 255, shape
+        ``[N, H, W, C]``, and its first convolution normalises them as `metadata` says in
+        "image_mean" and "image_scale". None: it takes what it takes in `src`.
 
     Returns
     -------
@@ -60,10 +65,11 @@ def convert(
     ModelError
         `src` cannot be read, is no valid ONNX model, or has weights that are NaN or infinite.
     UnsupportedError
-        The engine cannot run the model. Lists every operator it lacks.
+        The engine cannot run the model. Lists every operator it lacks. Or `pixels` is asked for,
+        and the input is not read by one convolution.
     InputError
-        `batch`, `metadata`, `target` or `storage` does not fit, `costs` cannot be read, or `dst`
-        cannot be written.
+        `batch`, `metadata`, `target`, `storage` or `pixels` does not fit, `costs` cannot be read,
+        or `dst` cannot be written.
     MissingDependencyError
         A package that conversion needs is not installed.
 
@@ -86,6 +92,8 @@ def convert(
         table = cost_model.load(target, costs)
         graph = onnx.import_model(src, batch)
         passes.optimize(graph)
+        if pixels is not None:
+            passes.take_pixels(graph, *write.take_normalization(texts, pixels))
         data = lower.lower(graph, texts, table, storage)
     if dst is not None:
         write.write_atomically(data, dst)

@@ -98,12 +98,11 @@ def fit(
         mine = [p for p in probes if p.block_rows == block_rows and p.layer.startswith("conv")]
         dense, *sparse = ((p, seconds[p.layer] * 1e12 / pixels) for p in mine)
         blocks = np.array([p.nonzeros / block_rows for p, _ in sparse])
-        equations = np.stack([blocks, np.full(len(blocks), CHANNELS / block_rows)], axis=1)
-        block, row = np.linalg.lstsq(equations, np.array([time for _, time in sparse]))[0]
+        block, row = _line(blocks, CHANNELS / block_rows, np.array([time for _, time in sparse]))
         conv[block_rows] = ConvCost(
             weight=round(dense[1] / dense[0].nonzeros, 2),
-            block=round(float(block), 2),
-            row=round(max(float(row), 0.0), 1),
+            block=round(block, 2),
+            row=round(row, 1),
         )
     dense_layer, sparse_layer = (p for p in probes if p.layer.startswith("fully_connected"))
     return CostModel(
@@ -115,6 +114,15 @@ def fit(
             seconds[sparse_layer.layer] * 1e12 / sparse_layer.nonzeros, 2
         ),
     )
+
+
+def _line(blocks: np.ndarray, rows: float, times: np.ndarray) -> tuple[float, float]:
+    """Fit times = blocks * block + rows * row, neither below zero: noise may say otherwise."""
+    equations = np.stack([blocks, np.full(len(blocks), rows)], axis=1)
+    block, row = np.linalg.lstsq(equations, times)[0].tolist()
+    if block > 0 and row >= 0:
+        return block, row
+    return float(blocks @ times / (blocks @ blocks)), 0.0
 
 
 def calibrate(isa: str | None = None, runs: int = 50) -> CostModel:

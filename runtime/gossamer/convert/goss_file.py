@@ -21,7 +21,6 @@ TAIL_BYTES = 64
 MAX_INPUTS = 4
 MAX_RANK = 6
 UNUSED_INPUT = 0xFFFFFFFF
-DTYPE_F32 = 1
 
 HEADER = struct.Struct("<4sIQII40x")
 SECTION_ENTRY = struct.Struct("<IIQQ8x")
@@ -50,6 +49,13 @@ class Role(IntEnum):
     WEIGHTS = 3
 
 
+class Dtype(IntEnum):
+    """What a tensor's elements are (section 4)."""
+
+    F32 = 1
+    U8 = 2
+
+
 class Storage(IntEnum):
     """How a weight matrix is stored (section 9)."""
 
@@ -69,6 +75,7 @@ class Op(IntEnum):
     FLATTEN = 7
     ACTIVATION = 8
     MULTIPLY = 9
+    CONV_PIXELS = 10
 
 
 @dataclass(frozen=True)
@@ -86,12 +93,13 @@ class PackedWeights:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor. `dims` is empty unless the role is INPUT or WEIGHTS."""
+    """One tensor. `dims` is empty unless the role is INPUT or WEIGHTS; `dtype` is U8 for inputs."""
 
     name: str
     role: Role
     dims: tuple[int, ...] = ()
     weights: PackedWeights | None = None
+    dtype: Dtype = Dtype.F32
 
 
 @dataclass(frozen=True)
@@ -143,7 +151,8 @@ def _tensor_records(tensors: Iterable[Tensor], strings: _Strings, weights: bytea
     records = bytearray()
     for tensor in tensors:
         dims = tensor.dims + (0,) * (MAX_RANK - len(tensor.dims))
-        head = (strings.reference(tensor.name), DTYPE_F32, tensor.role, len(tensor.dims), *dims)
+        name = strings.reference(tensor.name)
+        head = (name, tensor.dtype, tensor.role, len(tensor.dims), *dims)
         packed = tensor.weights
         if packed is None:
             records += TENSOR_RECORD.pack(*head, 0, 0, 0, 0, 0)

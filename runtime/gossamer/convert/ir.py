@@ -15,6 +15,8 @@ flatten              x (N,...)
 activation           x                                         kind: "sigmoid" or "silu"
 multiply             a, b of one shape; or a (N,C,H,W),
                      b (N,C,1,1)
+conv_pixels          pixels (N,H,W,C), weights, bias,          as conv
+                     normalization (2,C)
 reshape              x; the output's shape says to what
 scale_shift          x (N,C,...)                               scale, shift: f64 arrays (C)
 pad                  x (N,C,H,W), zeros around the image       pads, as conv
@@ -40,14 +42,15 @@ class Value:
     """A tensor: computed, an input, or a constant.
 
     `shape` is None when it is unknown, which happens only behind something unsupported.
-    `pattern` asks for the storage of a convolution's weights, one of `pack.PATTERNS`; None takes
-    the cheapest.
+    `dtype` is "u8" for some inputs. `pattern` asks for the storage of a convolution's weights, one
+    of `pack.PATTERNS`; None takes the cheapest.
     """
 
     name: str
     shape: tuple[int, ...] | None
     data: np.ndarray | None = None
     pattern: str | None = None
+    dtype: str = "f32"
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError, ModelError
 from . import cost_model, goss_file, ir, pack
 from .cost_model import CostModel
-from .goss_file import Op, Role
+from .goss_file import Dtype, Op, Role
 from .pack import Use
 
 _log = logging.getLogger("gossamer.convert")
@@ -40,12 +40,16 @@ _OPERATORS: dict[str, tuple[Op, _Words]] = {
     "flatten": (Op.FLATTEN, lambda a: ()),
     "activation": (Op.ACTIVATION, lambda a: (_ACTIVATIONS.index(a["kind"]),)),
     "multiply": (Op.MULTIPLY, lambda a: ()),
+    "conv_pixels": (Op.CONV_PIXELS, _conv_words),
 }
+
+
+_WEIGHTED = ("conv", "conv_pixels", "fully_connected")
 
 
 def _use_of_input(node: ir.Node, position: int) -> Use:
     """What a constant input of a node is for."""
-    if position == 2:
+    if position >= 2:
         return Use.BIAS
     if node.op == "fully_connected":
         return Use.FULLY_CONNECTED
@@ -63,7 +67,8 @@ class _Lowering:
         self.tensors: list[goss_file.Tensor] = []
         self.numbers: dict[object, int] = {}
         for value in graph.inputs:
-            self.add(value, goss_file.Tensor(value.name, Role.INPUT, value.shape))
+            dtype = Dtype[value.dtype.upper()]
+            self.add(value, goss_file.Tensor(value.name, Role.INPUT, value.shape, dtype=dtype))
         for name, value in graph.outputs.items():
             self.add(value, goss_file.Tensor(name, Role.OUTPUT))
         self.nodes = [self.lower_node(node) for node in graph.nodes]
@@ -109,7 +114,7 @@ class _Lowering:
 
 def _check_storage(graph: ir.Graph, storage: Mapping[str, str]) -> None:
     choices = {Use.CONV: (*pack.PATTERNS, pack.DENSE), Use.FULLY_CONNECTED: ("1x1", pack.DENSE)}
-    weighted = (node for node in graph.nodes if node.op in ("conv", "fully_connected"))
+    weighted = (node for node in graph.nodes if node.op in _WEIGHTED)
     uses = {node.name: _use_of_input(node, 1) for node in weighted}
     having = [name for name, use in uses.items() if use in choices]
     for name, asked in storage.items():

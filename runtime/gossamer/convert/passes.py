@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import UnsupportedError
 from .ir import Graph, Node, Value, no_clamp
 
 _Merge = Callable[[Node, Node], bool]
@@ -207,6 +208,41 @@ def give_outputs_their_own_node(graph: Graph) -> None:
             graph.nodes.append(Node("clamp", name, "Identity", [value], copy, no_clamp()))
             graph.outputs[name] = copy
         seen.add(value)
+
+
+def take_pixels(graph: Graph, dtype: str, mean: np.ndarray, scale: np.ndarray) -> None:
+    """Let the first convolution read interleaved pixels and normalise them.
+
+    Zeros around the image stay zeros: they are not normalised. Run it after `optimize`.
+
+    Raises
+    ------
+    UnsupportedError
+        Something else reads the input, or there are several inputs.
+    """
+    readers = [node for node in graph.nodes if set(graph.inputs) & set(node.inputs)]
+    able = len(graph.inputs) == len(readers) == 1 and _reads_pixels(readers[0], len(mean))
+    if not able:
+        found = ", ".join(f"{node.op} '{node.name}'" for node in readers)
+        raise UnsupportedError(
+            f"{graph.source}: pixels: one input of {len(mean)} channels that one convolution "
+            f"without groups reads expected; {len(graph.inputs)} inputs, read by {found}, found"
+        )
+    (conv,), (image,) = readers, graph.inputs
+    n, c, height, width = image.shape
+    pixels = Value(image.name, (n, height, width, c), dtype=dtype)
+    conv.op, graph.inputs = "conv_pixels", [pixels]
+    normalization = _constant(f"{image.name}.normalization", np.stack([mean, scale]))
+    conv.inputs = [pixels, *conv.inputs[1:], normalization]
+
+
+def _reads_pixels(node: Node, channels: int) -> bool:
+    return (
+        node.op == "conv"
+        and len(node.inputs) == 3
+        and node.attributes["groups"] == 1
+        and node.inputs[0].shape[1] == channels
+    )
 
 
 def conv_attributes(groups: int) -> dict:

@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import InputError
 
 
@@ -25,6 +27,40 @@ def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
             if "\0" in text or not _is_unicode(text):
                 raise InputError(f"metadata {key!r}: not a text without NUL characters: {text!r}")
     return dict(metadata)
+
+
+def take_normalization(texts: dict[str, str], dtype: str) -> tuple[str, np.ndarray, np.ndarray]:
+    """Remove mean and scale from the metadata: the model itself normalises pixels of `dtype`.
+
+    Raises
+    ------
+    InputError
+        One of the two is missing or no list of finite numbers, they differ in length, or `dtype`
+        is neither "u8" nor "f32".
+    """
+    if dtype not in ("u8", "f32"):
+        raise InputError(f"pixels: 'u8' or 'f32' expected, found {dtype!r}")
+    mean, scale = (_numbers(texts, key) for key in ("image_mean", "image_scale"))
+    if len(mean) != len(scale):
+        raise InputError(
+            f"metadata 'image_mean' and 'image_scale': as many numbers expected, found {len(mean)} "
+            f"and {len(scale)}"
+        )
+    return dtype, mean, scale
+
+
+def _numbers(texts: dict[str, str], key: str) -> np.ndarray:
+    text = texts.pop(key, "")
+    try:
+        numbers = np.array(text.split(), dtype=np.float32)
+    except ValueError:
+        numbers = np.array([np.nan])
+    if not len(numbers) or not np.isfinite(numbers).all():
+        raise InputError(
+            f"metadata {key!r}: one number a channel, separated by spaces, expected to normalise "
+            f"pixels, found {text!r}"
+        )
+    return numbers
 
 
 def _is_unicode(text: str) -> bool:
