@@ -4,7 +4,7 @@
  * and in node; not public.
  */
 import { GossamerError } from "./errors.mjs";
-import { layout } from "./layout.mjs";
+import { LAYOUTS } from "./layout.mjs";
 
 /** (module (func (result v128) (i8x16.splat (i32.const 0)))) */
 const SIMD_PROBE = new Uint8Array([
@@ -27,6 +27,8 @@ export const STATUS_CODES = /** @type {const} */ ([
   "out-of-memory",
   "worker-failed",
 ]);
+
+const DECODER = new TextDecoder();
 
 /** goss_abi_version() of the engines that this code calls. */
 const ABI_VERSION = 3;
@@ -239,7 +241,7 @@ export class Engine {
   text(address) {
     const memory = new Uint8Array(this.#memory.buffer);
     // A copy: decoders refuse memory that is shared.
-    return new TextDecoder().decode(memory.slice(address, memory.indexOf(0, address)));
+    return DECODER.decode(memory.slice(address, memory.indexOf(0, address)));
   }
 
   /**
@@ -250,7 +252,7 @@ export class Engine {
    * @returns {Record<string, any>} numbers, strings and arrays of numbers, by the names of the C fields
    */
   read(struct, fill) {
-    const { fields, bytes } = layout(struct);
+    const { fields, bytes } = LAYOUTS[struct];
     return this.borrow(bytes, (address) => {
       fill(address);
       return Object.fromEntries(fields.map((field) => [field.name, this.#field(address, field)]));

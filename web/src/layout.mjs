@@ -49,15 +49,16 @@ export const STRUCTS = {
  * @type {Record<string, number>} */
 const SIZES = { "uint64_t": 8, "uint32_t": 4, "int32_t": 4, "const char *": 4 };
 
-/**
- * @param {StructName} struct
- * @returns {{fields: Field[], bytes: number}}
- */
-export function layout(struct) {
+/** Where the fields of each struct lie, and its size.
+ * @type {Record<string, {fields: Field[], bytes: number}>} */
+export const LAYOUTS = Object.fromEntries(Object.entries(STRUCTS).map(([name, types]) => [name, layout(types)]));
+
+/** @param {Record<string, string>} types */
+function layout(types) {
   const fields = [];
   let end = 0;
   let widest = 1;
-  for (const [name, declared] of Object.entries(STRUCTS[struct])) {
+  for (const [name, declared] of Object.entries(types)) {
     const [, type, count] = /** @type {RegExpMatchArray} */ (declared.match(/^([^[]+)(?:\[(\d+)\])?$/));
     const length = count === undefined ? 1 : Number(count);
     const offset = roundUp(end, SIZES[type]);

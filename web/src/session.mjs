@@ -73,7 +73,8 @@ export class InferenceSession {
         readEngine(ENGINES[build], { signal, onProgress: (loaded, total) => onProgress({ stage: "engine", loaded, total }) }),
         readSource(source, { signal, onProgress: (loaded, total) => onProgress({ stage: "model", loaded, total }) }),
       ]);
-      const description = await remote.call("create", { engine, model: model.bytes, threads }).catch((error) => {
+      const fetched = [engine, ...(model.url ? [model.bytes] : [])].map(({ buffer }) => buffer);
+      const description = await remote.call("create", { engine, model: model.bytes, threads }, fetched).catch((error) => {
         throw withAddress(error, model.url);
       });
       return new InferenceSession(remote, description, build, [...buildNotes, ...threadNotes]);
@@ -264,13 +265,14 @@ class Remote {
   /**
    * @param {string} method
    * @param {any} argument
+   * @param {Transferable[]} [transfer]  what of it moves instead of being copied
    * @returns {Promise<any>}
    */
-  async call(method, argument) {
+  async call(method, argument, transfer = []) {
     this.check();
     const id = this.#next++;
     return new Promise((resolve, reject) => {
-      this.#worker.postMessage({ id, method, argument });
+      this.#worker.postMessage({ id, method, argument }, transfer);
       this.#calls.set(id, { resolve, reject });
     });
   }

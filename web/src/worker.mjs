@@ -3,7 +3,6 @@
  *
  * Receives `{id, method, argument}`, answers `{id, result}` or `{id, error: {code, message}}`.
  */
-import { lendWorkers } from "./crew.mjs";
 import { Engine } from "./engine.mjs";
 import { GossamerError } from "./errors.mjs";
 import { NativeSession } from "./native_session.mjs";
@@ -15,7 +14,7 @@ let session;
 const methods = {
   async create({ engine: bytes, model, threads }) {
     const engine = await Engine.instantiate(bytes);
-    const notes = threads > 1 ? await lendWorkers(engine, threads) : [];
+    const notes = threads > 1 ? await (await import("./crew.mjs")).lendWorkers(engine, threads) : [];
     session = new NativeSession(engine, model, { threads });
     return { ...session.description, notes: [...notes, ...session.description.notes] };
   },
