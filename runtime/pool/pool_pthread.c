@@ -109,15 +109,15 @@ void goss_pool_delete(goss_pool *pool)
 
 void goss_pool_run(goss_pool *pool, size_t tasks, goss_task *task, const void *context)
 {
-    if (!pool || tasks < 2 || tasks > UINT32_MAX) {
+    if (!pool || tasks < 2) {
         goss_tasks_run_alone(tasks, task, context);
         return;
     }
-    goss_tickets_publish(&pool->tickets, tasks, task, context);
+    const unsigned batches = goss_tickets_publish(&pool->tickets, pool->threads, tasks, task, context);
     wake_all(pool);
     goss_tickets_work(&pool->tickets, 0);
     /* The others are under way. On a busy machine their threads may need this one's processor. */
-    for (size_t i = 0; atomic_load(&pool->tickets.done) < tasks; i++)
+    for (size_t i = 0; atomic_load(&pool->tickets.done) < batches; i++)
         if (i >= SPINS) sched_yield();
 }
 

@@ -71,7 +71,7 @@ void goss_pool_delete(goss_pool *pool)
     if (pool) atomic_store(&pool->threads, 0);
 }
 
-/* Sleeps until `done` tasks are no longer all that is done, or for a piece of time. */
+/* Sleeps until `done` batches are no longer all that is done, or for a piece of time. */
 static void sleep_a_piece(goss_pool *pool, unsigned done)
 {
     atomic_store(&pool->caller_sleeps, true); /* workers look at it after they raised `done` */
@@ -79,15 +79,15 @@ static void sleep_a_piece(goss_pool *pool, unsigned done)
     atomic_store(&pool->caller_sleeps, false);
 }
 
-/* Waits for the tasks that workers took; gives up on workers that make no progress. */
-static void wait_for_tasks(goss_pool *pool, unsigned tasks)
+/* Waits for the batches that workers took; gives up on workers that make no progress. */
+static void wait_for_batches(goss_pool *pool, unsigned batches)
 {
     for (size_t i = 0; i < SPINS; i++)
-        if (atomic_load(&pool->tickets.done) == tasks) return;
+        if (atomic_load(&pool->tickets.done) == batches) return;
     unsigned before = 0;
     for (size_t fruitless = 0; fruitless < PATIENCE; fruitless++) {
         const unsigned done = atomic_load(&pool->tickets.done);
-        if (done == tasks) return;
+        if (done == batches) return;
         if (done != before) fruitless = 0;
         before = done;
         sleep_a_piece(pool, done);
@@ -97,15 +97,15 @@ static void wait_for_tasks(goss_pool *pool, unsigned tasks)
 
 void goss_pool_run(goss_pool *pool, size_t tasks, goss_task *task, const void *context)
 {
-    if (!pool || tasks < 2 || tasks > UINT32_MAX || goss_pool_lost(pool)) {
+    if (!pool || tasks < 2 || goss_pool_lost(pool)) {
         goss_tasks_run_alone(tasks, task, context);
         return;
     }
-    goss_tickets_publish(&pool->tickets, tasks, task, context);
+    const unsigned batches = goss_tickets_publish(&pool->tickets, atomic_load(&pool->threads), tasks, task, context);
     atomic_fetch_add(&pool->runs, 1);
     if (atomic_load(&pool->sleepers)) __builtin_wasm_memory_atomic_notify((int *)&pool->runs, GOSS_POOL_MOST_THREADS);
     goss_tickets_work(&pool->tickets, 0);
-    wait_for_tasks(pool, (unsigned)tasks);
+    wait_for_batches(pool, batches);
 }
 
 bool goss_pool_lost(const goss_pool *pool) { return pool && atomic_load(&pool->lost); }
