@@ -381,11 +381,11 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _cost_rows(costs: CostModel) -> Iterator[Sequence[str]]:
-    yield "ps a pixel", "weight, dense", "block, sparse", "row of blocks, sparse"
-    for rows, cost in costs.conv.items():
-        yield f"{rows}x1", f"{cost.weight:.1f}", f"{cost.block:.1f}", f"{cost.row:.0f}"
-    dense, sparse = costs.fully_connected_weight, costs.fully_connected_nonzero
-    yield "fully connected", f"{dense:.1f}", f"{sparse:.1f}", ""
+    yield "picoseconds", "weight, dense", "block, sparse", "row of blocks, sparse"
+    for what, kind in (("conv, a pixel", costs.conv), ("fully connected", costs.fully_connected)):
+        for rows, cost in kind.blocks.items():
+            numbers = f"{cost.weight:.1f}", f"{cost.block:.1f}", f"{cost.row:.0f}"
+            yield f"{what}, {rows}x1", *numbers
 
 
 def _bench_rows(measured: Benchmark) -> Iterator[Sequence[str]]:

@@ -30,6 +30,8 @@ typedef struct goss_pointwise_f32_args {
     float min, max;
 } goss_pointwise_f32_args;
 
+typedef void goss_matrix_kernel(const goss_pointwise_f32_args *);
+
 /* A plane rearranged so that a convolution with any stride, dilation and padding reads, for each kernel position, a run
  * of pixels. The plane, with zeros around it, is split by the remainders of its coordinates modulo the stride into
  * phases: padded pixel (r * stride_y + i, c * stride_x + j) lies in phase i * phases_x + j at r * columns + c. */
@@ -96,28 +98,6 @@ typedef struct goss_depthwise_square_f32_args {
     float bias, min, max;
 } goss_depthwise_square_f32_args;
 
-/* Dense matrix x vector. y[row] = clamp(bias[row] + sum of weights[row][c] * x[c]). */
-typedef struct goss_fully_connected_f32_args {
-    const float *x;       /* [columns], zeros from there to the next multiple of the vector */
-    const float *weights; /* [rows][columns]; readable, and finite, for one vector past the end */
-    const float *bias;    /* [rows] */
-    float *y;             /* [rows] */
-    size_t rows, columns;
-    float min, max;
-} goss_fully_connected_f32_args;
-
-/* Sparse matrix x vector, rows of single weights. Gathers: no vector form on the narrow instruction sets. */
-typedef struct goss_fully_connected_sparse_f32_args {
-    const float *x;               /* [columns] */
-    const float *weights;         /* [sum of count] */
-    const uint32_t *x_offset;     /* per weight: byte offset from x */
-    const uint32_t *weight_count; /* [rows] */
-    const float *bias;            /* [rows] */
-    float *y;                     /* [rows] */
-    size_t rows;
-    float min, max;
-} goss_fully_connected_sparse_f32_args;
-
 /* y[c * y_stride] = mean of x[c][0 .. pixels). */
 typedef struct goss_global_average_pool_f32_args {
     const float *x; /* [channels][x_stride] */
@@ -178,14 +158,14 @@ typedef struct goss_kernels {
     size_t pointwise_tile[GOSS_BLOCK_ROW_SIZES]; /* pixels that a pointwise kernel takes at a time */
     size_t lanes;                                /* f32 in a vector; planes are padded to a multiple of it */
 
-    void (*pointwise_f32[GOSS_BLOCK_ROW_SIZES])(const goss_pointwise_f32_args *);
+    goss_matrix_kernel *pointwise_f32[GOSS_BLOCK_ROW_SIZES];
+    /* Matrix x vector: planes of one number each. Reads neither residual, y_stride nor pixels. */
+    goss_matrix_kernel *fully_connected_f32[GOSS_BLOCK_ROW_SIZES];
     void (*pack_f32)(const goss_pack_f32_args *);
     void (*pack_pixels_f32)(const goss_pack_pixels_f32_args *);
     void (*unpack_f32)(const goss_unpack_f32_args *);
     void (*depthwise_f32)(const goss_depthwise_f32_args *);
     void (*depthwise_square_f32)(const goss_depthwise_square_f32_args *);
-    void (*fully_connected_f32)(const goss_fully_connected_f32_args *);
-    void (*fully_connected_sparse_f32)(const goss_fully_connected_sparse_f32_args *);
     void (*global_average_pool_f32)(const goss_global_average_pool_f32_args *);
     void (*add_f32)(const goss_add_f32_args *);
     void (*clamp_f32)(const goss_clamp_f32_args *);

@@ -2,17 +2,19 @@
 #include "kernels.h"
 #include "vector.h"
 
-void GOSS_KERNEL(pointwise_f32_1x1)(const goss_pointwise_f32_args *);
-void GOSS_KERNEL(pointwise_f32_2x1)(const goss_pointwise_f32_args *);
-void GOSS_KERNEL(pointwise_f32_4x1)(const goss_pointwise_f32_args *);
-void GOSS_KERNEL(pointwise_f32_8x1)(const goss_pointwise_f32_args *);
+goss_matrix_kernel GOSS_KERNEL(pointwise_f32_1x1);
+goss_matrix_kernel GOSS_KERNEL(pointwise_f32_2x1);
+goss_matrix_kernel GOSS_KERNEL(pointwise_f32_4x1);
+goss_matrix_kernel GOSS_KERNEL(pointwise_f32_8x1);
+goss_matrix_kernel GOSS_KERNEL(fully_connected_f32_1x1);
+goss_matrix_kernel GOSS_KERNEL(fully_connected_f32_2x1);
+goss_matrix_kernel GOSS_KERNEL(fully_connected_f32_4x1);
+goss_matrix_kernel GOSS_KERNEL(fully_connected_f32_8x1);
 void GOSS_KERNEL(pack_f32)(const goss_pack_f32_args *);
 void GOSS_KERNEL(pack_pixels_f32)(const goss_pack_pixels_f32_args *);
 void GOSS_KERNEL(unpack_f32)(const goss_unpack_f32_args *);
 void GOSS_KERNEL(depthwise_f32)(const goss_depthwise_f32_args *);
 void GOSS_KERNEL(depthwise_square_f32)(const goss_depthwise_square_f32_args *);
-void GOSS_KERNEL(fully_connected_f32)(const goss_fully_connected_f32_args *);
-void GOSS_KERNEL(fully_connected_sparse_f32)(const goss_fully_connected_sparse_f32_args *);
 void GOSS_KERNEL(global_average_pool_f32)(const goss_global_average_pool_f32_args *);
 void GOSS_KERNEL(add_f32)(const goss_add_f32_args *);
 void GOSS_KERNEL(clamp_f32)(const goss_clamp_f32_args *);
@@ -36,13 +38,13 @@ const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .lanes = VF32_LANES,
     .pointwise_f32 = {GOSS_KERNEL(pointwise_f32_1x1), GOSS_KERNEL(pointwise_f32_2x1), GOSS_KERNEL(pointwise_f32_4x1),
                       GOSS_KERNEL(pointwise_f32_8x1)},
+    .fully_connected_f32 = {GOSS_KERNEL(fully_connected_f32_1x1), GOSS_KERNEL(fully_connected_f32_2x1),
+                            GOSS_KERNEL(fully_connected_f32_4x1), GOSS_KERNEL(fully_connected_f32_8x1)},
     .pack_f32 = GOSS_KERNEL(pack_f32),
     .pack_pixels_f32 = GOSS_KERNEL(pack_pixels_f32),
     .unpack_f32 = GOSS_KERNEL(unpack_f32),
     .depthwise_f32 = GOSS_KERNEL(depthwise_f32),
     .depthwise_square_f32 = GOSS_KERNEL(depthwise_square_f32),
-    .fully_connected_f32 = GOSS_KERNEL(fully_connected_f32),
-    .fully_connected_sparse_f32 = GOSS_KERNEL(fully_connected_sparse_f32),
     .global_average_pool_f32 = GOSS_KERNEL(global_average_pool_f32),
     .add_f32 = GOSS_KERNEL(add_f32),
     .clamp_f32 = GOSS_KERNEL(clamp_f32),

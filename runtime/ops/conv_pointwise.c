@@ -63,8 +63,8 @@ goss_status goss_conv_pointwise_plan(goss_layer *layer, const goss_conv *conv, g
     uint32_t *column_offset = state->offsets + offsets;
     for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * conv->x->stride * sizeof(float));
     const size_t cuts = divide_work(layer, conv, state);
-    goss_spmm_plan(layer, conv->weights, conv->bias, conv->min, conv->max, cuts, column_offset, state->offsets,
-                   &state->spmm);
+    goss_spmm_plan(layer, layer->kernels->pointwise_f32, conv->weights, conv->bias, conv->min, conv->max, cuts,
+                   column_offset, state->offsets, &state->spmm);
 
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "pointwise_f32_%ux1%s", conv->weights->block_rows,

@@ -1,55 +1,44 @@
-/* Fully connected layer: a matrix times each image's vector. */
+/* Fully connected layer: a (sparse) matrix times each image's vector. */
 #include <stdio.h>
-#include <string.h>
 
 #include "error.h"
-#include "op.h"
+#include "pool.h"
+#include "spmm.h"
+
+enum {
+    TASKS_PER_THREAD = 2,
+    TASK_WEIGHTS = 1 << 14, /* fewer are computed sooner than another thread hears of them */
+};
 
 typedef struct fully_connected_state {
-    float min, max;
-    uint32_t x_offset[]; /* sparse only */
+    goss_spmm spmm;
+    uint32_t offsets[];
 } fully_connected_state;
 
-/* The dense kernel wants zeros behind x; they are laid in scratch. */
-static void run_dense(const goss_layer *layer)
+/* One part of the rows times one image. */
+static void run_task(const void *context, size_t index, size_t thread)
 {
+    const goss_layer *layer = context;
     const fully_connected_state *state = layer->state;
     const goss_value *x = layer->inputs[0], *y = layer->output;
-    float *padded = (float *)(void *)layer->scratch;
-
-    memset(padded, 0, layer->scratch_bytes);
-    for (size_t image = 0; image < x->images; image++) {
-        memcpy(padded, x->data + image * x->channels, x->channels * sizeof *padded);
-        layer->kernels->fully_connected_f32(&(goss_fully_connected_f32_args){
-            .x = padded,
-            .weights = layer->weights[1]->values,
-            .bias = layer->weights[2]->values,
-            .y = y->data + image * y->channels,
-            .rows = y->channels,
-            .columns = x->channels,
-            .min = state->min,
-            .max = state->max,
-        });
-    }
+    const size_t image = index / state->spmm.parts;
+    (void)thread;
+    goss_spmm_run_part(&state->spmm.part[index % state->spmm.parts], x->data + image * x->channels, NULL,
+                       y->data + image * y->channels, 1, 1);
 }
 
-static void run_sparse(const goss_layer *layer)
+static void run(const goss_layer *layer)
 {
     const fully_connected_state *state = layer->state;
-    const goss_value *x = layer->inputs[0], *y = layer->output;
+    goss_pool_run(layer->pool, layer->output->images * state->spmm.parts, run_task, layer);
+}
 
-    for (size_t image = 0; image < x->images; image++)
-        layer->kernels->fully_connected_sparse_f32(&(goss_fully_connected_sparse_f32_args){
-            .x = x->data + image * x->channels,
-            .weights = layer->weights[1]->values,
-            .x_offset = state->x_offset,
-            .weight_count = layer->weights[1]->counts,
-            .bias = layer->weights[2]->values,
-            .y = y->data + image * y->channels,
-            .rows = y->channels,
-            .min = state->min,
-            .max = state->max,
-        });
+static size_t cuts(const goss_layer *layer, const goss_weights *weights)
+{
+    const size_t most = weights->elements / TASK_WEIGHTS;
+    size_t tasks = layer->threads > 1 ? layer->threads * TASKS_PER_THREAD : 1;
+    if (tasks > GOSS_SPMM_CUTS) tasks = GOSS_SPMM_CUTS;
+    return tasks < most ? tasks : most > 0 ? most : 1;
 }
 
 static goss_status infer_shape(goss_layer *layer, const goss_weights *weights, goss_error *error)
@@ -60,17 +49,13 @@ static goss_status infer_shape(goss_layer *layer, const goss_weights *weights, g
             error, GOSS_MODEL_CORRUPT,
             "node '%.60s' (fully_connected): weights take %zu channels, '%.60s' has rank %u with %zu channels",
             layer->name, weights->columns, x->name, x->rank, x->channels);
-    if (weights->block_rows != 1)
-        return goss_fail(error, GOSS_UNSUPPORTED,
-                         "node '%.60s' (fully_connected): weights in blocks of %ux1, 1x1 expected", layer->name,
-                         weights->block_rows);
     const uint32_t dims[2] = {x->dims[0], (uint32_t)weights->rows};
     return goss_value_set_shape(layer->output, 2, dims, layer->kernels->lanes, error);
 }
 
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
-    const goss_weights *weights = layer->weights[1];
+    const goss_weights *weights = layer->weights[1], *bias = layer->weights[2];
     float min = 0, max = 0;
     goss_status status = goss_layer_need_value(layer, 0, error);
     if (!status) status = goss_layer_need_weights(layer, 1, 2, error);
@@ -79,28 +64,20 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     if (!status) status = infer_shape(layer, weights, error);
     if (status) return status;
 
-    const size_t offsets = weights->sparse ? weights->blocks : 0;
-    status = goss_layer_allocate_state(layer, sizeof(fully_connected_state) + offsets * sizeof(uint32_t), error);
+    const size_t columns = weights->columns, offsets = goss_spmm_offset_count(weights);
+    status =
+        goss_layer_allocate_state(layer, sizeof(fully_connected_state) + (offsets + columns) * sizeof(uint32_t), error);
     if (status) return status;
     fully_connected_state *state = layer->state;
-    state->min = min;
-    state->max = max;
-    for (size_t i = 0; i < offsets; i++) state->x_offset[i] = goss_weights_column(weights, i) * (uint32_t)sizeof(float);
+    uint32_t *column_offset = state->offsets + offsets;
+    for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * sizeof(float));
+    goss_spmm_plan(layer, layer->kernels->fully_connected_f32, weights, bias, min, max, cuts(layer, weights),
+                   column_offset, state->offsets, &state->spmm);
 
-    const size_t all = weights->rows * weights->columns, lanes = layer->kernels->lanes;
     layer->macs = (uint64_t)layer->output->images * weights->elements;
-    layer->dense_macs = (uint64_t)layer->output->images * all;
-    if (weights->sparse) {
-        layer->run = run_sparse;
-        snprintf(layer->kernel_name, sizeof layer->kernel_name, "fully_connected_sparse_f32");
-        snprintf(layer->reason, sizeof layer->reason, "sparse: %.1f %% zeros skipped in blocks of 1x1",
-                 100.0 * (double)(all - weights->elements) / (double)all);
-    } else {
-        layer->run = run_dense;
-        layer->scratch_bytes = (weights->columns + lanes - 1) / lanes * lanes * sizeof(float);
-        snprintf(layer->kernel_name, sizeof layer->kernel_name, "fully_connected_f32");
-        snprintf(layer->reason, sizeof layer->reason, "dense: every weight is present");
-    }
+    layer->dense_macs = (uint64_t)layer->output->images * weights->rows * columns;
+    layer->run = run;
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "fully_connected_f32_%ux1", weights->block_rows);
     return GOSS_OK;
 }
 

@@ -34,13 +34,13 @@ static void explain(goss_layer *layer, const goss_weights *weights)
 }
 
 /* One more part: the first `block_rows` block rows of what `rest` describes. Moves `rest` behind them. */
-static void cut_part(goss_spmm *spmm, const goss_layer *layer, uint32_t rows, size_t block_rows, size_t *first_row,
-                     goss_pointwise_f32_args *rest)
+static void cut_part(goss_spmm *spmm, goss_matrix_kernel *const *kernels, uint32_t rows, size_t block_rows,
+                     size_t *first_row, goss_pointwise_f32_args *rest)
 {
     if (block_rows == 0) return;
     goss_spmm_part *part = &spmm->part[spmm->parts++];
     *part = (goss_spmm_part){
-        .kernel = layer->kernels->pointwise_f32[log2_of(rows)],
+        .kernel = kernels[log2_of(rows)],
         .args = *rest,
         .first_row = *first_row,
     };
@@ -68,8 +68,9 @@ static size_t rows_of_share(const goss_pointwise_f32_args *rest, size_t share)
     return row;
 }
 
-void goss_spmm_plan(goss_layer *layer, const goss_weights *weights, const goss_weights *bias, float min, float max,
-                    size_t cuts, const uint32_t *column_offset, uint32_t *offsets, goss_spmm *spmm)
+void goss_spmm_plan(goss_layer *layer, goss_matrix_kernel *const *kernels, const goss_weights *weights,
+                    const goss_weights *bias, float min, float max, size_t cuts, const uint32_t *column_offset,
+                    uint32_t *offsets, goss_spmm *spmm)
 {
     const size_t whole = weights->rows / weights->block_rows, left = weights->rows % weights->block_rows;
     if (weights->sparse)
@@ -94,10 +95,10 @@ void goss_spmm_plan(goss_layer *layer, const goss_weights *weights, const goss_w
     while (rest.block_rows > 0) {
         const bool last = spmm->parts + 1 >= cuts;
         const size_t rows = last ? rest.block_rows : rows_of_share(&rest, share);
-        cut_part(spmm, layer, weights->block_rows, rows, &first_row, &rest);
+        cut_part(spmm, kernels, weights->block_rows, rows, &first_row, &rest);
     }
     rest.block_rows = left;
-    cut_part(spmm, layer, 1, left, &first_row, &rest);
+    cut_part(spmm, kernels, 1, left, &first_row, &rest);
     explain(layer, weights);
 }
 

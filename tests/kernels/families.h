@@ -11,7 +11,6 @@ void test_pack_f32(test *t);
 void test_depthwise_f32(test *t);
 void test_depthwise_square_f32(test *t);
 void test_fully_connected_f32(test *t);
-void test_fully_connected_sparse_f32(test *t);
 void test_global_average_pool_f32(test *t);
 void test_elementwise_f32(test *t);
 void test_all_finite_f32(test *t);

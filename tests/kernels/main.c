@@ -17,7 +17,6 @@ static const struct {
     {"depthwise_f32", test_depthwise_f32},
     {"depthwise_square_f32", test_depthwise_square_f32},
     {"fully_connected_f32", test_fully_connected_f32},
-    {"fully_connected_sparse_f32", test_fully_connected_sparse_f32},
     {"global_average_pool_f32", test_global_average_pool_f32},
     {"elementwise_f32", test_elementwise_f32},
     {"all_finite_f32", test_all_finite_f32},

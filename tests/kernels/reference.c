@@ -70,26 +70,6 @@ reference reference_depthwise_square_f32(const goss_depthwise_square_f32_args *a
     return sum_result(s, 1, a->min, a->max);
 }
 
-reference reference_fully_connected_f32(const goss_fully_connected_f32_args *a, size_t row)
-{
-    sum s = {0};
-    sum_add(&s, (double)a->bias[row]);
-    for (size_t c = 0; c < a->columns; c++) sum_add(&s, (double)a->weights[row * a->columns + c] * (double)a->x[c]);
-    return sum_result(s, 1, a->min, a->max);
-}
-
-reference reference_fully_connected_sparse_f32(const goss_fully_connected_sparse_f32_args *a, size_t row)
-{
-    size_t first = 0;
-    for (size_t i = 0; i < row; i++) first += a->weight_count[i];
-
-    sum s = {0};
-    sum_add(&s, (double)a->bias[row]);
-    for (size_t i = first; i < first + a->weight_count[row]; i++)
-        sum_add(&s, (double)a->weights[i] * at_offset(a->x, a->x_offset[i], 0));
-    return sum_result(s, 1, a->min, a->max);
-}
-
 reference reference_global_average_pool_f32(const goss_global_average_pool_f32_args *a, size_t channel)
 {
     sum s = {0};

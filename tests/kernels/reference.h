@@ -13,8 +13,6 @@ typedef struct reference {
 reference reference_pointwise_f32(const goss_pointwise_f32_args *a, size_t block_rows, size_t row, size_t pixel);
 reference reference_depthwise_f32(const goss_depthwise_f32_args *a, size_t row, size_t column);
 reference reference_depthwise_square_f32(const goss_depthwise_square_f32_args *a, size_t row, size_t column);
-reference reference_fully_connected_f32(const goss_fully_connected_f32_args *a, size_t row);
-reference reference_fully_connected_sparse_f32(const goss_fully_connected_sparse_f32_args *a, size_t row);
 reference reference_global_average_pool_f32(const goss_global_average_pool_f32_args *a, size_t channel);
 reference reference_add_f32(float a, float b, float min, float max);
 reference reference_multiply_f32(float a, float b);

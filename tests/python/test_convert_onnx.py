@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 
 import gossamer
 from gossamer.convert import cost_model
+from gossamer.convert.pack import PATTERNS
 
 TOLERANCE = 1e-5
 
@@ -30,9 +31,9 @@ def random_inputs(session):
     }
 
 
-def assert_same_answers(src, batch=1, tolerance=TOLERANCE):
+def assert_same_answers(src, batch=1, tolerance=TOLERANCE, **options):
     """Compare engine, numpy reference and onnxruntime on every output; return the file."""
-    data = gossamer.convert(src, None, batch=batch)
+    data = gossamer.convert(src, None, batch=batch, **options)
     session = gossamer.InferenceSession(data)
     feeds = random_inputs(session)
     peer = onnxruntime.InferenceSession(src if isinstance(src, str) else src.SerializeToString())
@@ -149,18 +150,19 @@ def kernels(**options):
 
 
 def test_storage_can_be_asked_for_layer_by_layer():
-    asked = {"Conv_6": "1x1", "Conv_8": "8x1", "Gemm_19": "dense"}
+    asked = {"Conv_6": "1x1", "Conv_8": "8x1", "Gemm_19": "2x1"}
     chosen, found = kernels(), kernels(storage=asked)
     assert found["Conv_6"] == "pointwise_f32_1x1"
     assert found["Conv_8"] == "pointwise_f32_8x1"
+    assert found["Gemm_19"] == "fully_connected_f32_2x1"
     assert all(found[name] == kernel for name, kernel in chosen.items() if name not in asked)
 
 
 def test_a_target_chooses_by_its_costs(tmp_path):
     costs = cost_model.load("wasm_relaxed")
-    cheap = {rows: cost_model.ConvCost(1, rows, 1) for rows in (1, 2, 4)}
-    cheap[8] = cost_model.ConvCost(0.5, 8, 1)
-    mine = dataclasses.replace(costs, target="mine", conv=cheap)
+    cheap = {rows: cost_model.BlockCost(1, rows, 1) for rows in (1, 2, 4)}
+    cheap[8] = cost_model.BlockCost(0.5, 8, 1)
+    mine = dataclasses.replace(costs, target="mine", conv=cost_model.MatrixCost(cheap))
     cost_model.save(mine, tmp_path / "costs.json")
     found = kernels(target="mine", costs=tmp_path / "costs.json")
     assert found["Conv_6"] == "pointwise_f32_8x1"
@@ -173,7 +175,7 @@ def test_a_target_chooses_by_its_costs(tmp_path):
         ({"Conv_7": "1x1"}, "'Conv_7'.*Conv_0, Conv_6, Conv_8"),
         ({"Conv_3": "1x1"}, "'Conv_3'.*Conv_0, Conv_6, Conv_8"),
         ({"Conv_6": "3x1"}, "Conv_6.*1x1, 2x1, 4x1, 8x1, dense.*3x1"),
-        ({"Gemm_19": "4x1"}, "Gemm_19.*1x1, dense.*4x1"),
+        ({"Gemm_19": "3x1"}, "Gemm_19.*1x1, 2x1, 4x1, 8x1, dense.*3x1"),
     ],
 )
 def test_storage_that_no_layer_can_have_is_refused(storage, message):
@@ -236,6 +238,17 @@ def test_gemm_with_factors_and_every_bias_agrees(trans_b, bias_shape):
         g.model(g.node("Gemm", *inputs, alpha=0.5, beta=2.0, transB=trans_b))
     )
     assert ops(data) == ["fully_connected"]
+
+
+@pytest.mark.parametrize("zeros", [0, 0.9, 1])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_fully_connected_layers_run_in_blocks(pattern, zeros):
+    g = GraphBuilder(x=[3, 300])
+    model = g.model(g.node("MatMul", "x", g.weights(300, 131, zeros=zeros), name="fc"))
+    data = assert_same_answers(model, storage={"fc": pattern})
+    (layer,) = gossamer.InferenceSession(data).layers()
+    assert layer.kernel == f"fully_connected_f32_{pattern}"
+    assert ("sparse" in layer.reason) == (zeros > 0)
 
 
 def test_matmul_then_add_is_one_layer():
@@ -574,7 +587,7 @@ def test_importing_the_package_leaves_onnx_alone():
 def test_why_each_layer_is_stored_as_it_is_can_be_logged(caplog):
     with caplog.at_level(logging.INFO, "gossamer.convert"):
         gossamer.convert(mobilenet(17), None)
-    assert "Conv_0: dense: 0.0% zeros" in caplog.text
+    assert "Conv_0: dense: no zeros" in caplog.text
 
 
 # ---- Refusals -----------------------------------------------------------------------------------

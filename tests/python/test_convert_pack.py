@@ -6,7 +6,7 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossamer.convert.cost_model import ConvCost, CostModel
+from gossamer.convert.cost_model import BlockCost, CostModel, MatrixCost
 from gossamer.convert.goss_file import Storage
 from gossamer.convert.pack import PATTERNS, Use, choose_storage, pack_weights
 
@@ -15,14 +15,22 @@ BLOCK_ROWS = (1, 2, 4, 8)
 COSTS = CostModel(
     "test",
     "invented",
-    {
-        1: ConvCost(57, 58, 100),
-        2: ConvCost(42, 84, 200),
-        4: ConvCost(41, 166, 300),
-        8: ConvCost(55, 414, 2200),
-    },
-    fully_connected_weight=300,
-    fully_connected_nonzero=600,
+    conv=MatrixCost(
+        {
+            1: BlockCost(57, 58, 100),
+            2: BlockCost(42, 84, 200),
+            4: BlockCost(41, 166, 300),
+            8: BlockCost(55, 414, 2200),
+        }
+    ),
+    fully_connected=MatrixCost(
+        {
+            1: BlockCost(600, 620, 500),
+            2: BlockCost(400, 820, 500),
+            4: BlockCost(300, 1200, 500),
+            8: BlockCost(280, 2300, 500),
+        }
+    ),
 )
 
 
@@ -65,8 +73,6 @@ def test_the_chosen_storage_is_one_that_the_use_allows(matrix, use):
     choice = choose_storage(matrix, use, COSTS)
     if use in (Use.BIAS, Use.DEPTHWISE):
         assert (choice.storage, choice.block_rows) == (Storage.DENSE, 1)
-    if use is Use.FULLY_CONNECTED:
-        assert choice.block_rows == 1
     packed = pack_weights(matrix, choice.block_rows, choice.storage)
     np.testing.assert_array_equal(unpack(packed, *matrix.shape), matrix)
     assert choice.reason.startswith(choice.storage.name.lower())
@@ -116,10 +122,18 @@ def test_blocks_have_no_more_rows_than_there_are(rows, block_rows):
     assert (choice.storage, choice.block_rows) == (Storage.DENSE, block_rows)
 
 
-def test_fully_connected_layers_are_sparse_where_that_costs_less():
-    for zeros, storage in ((0.4, Storage.DENSE), (0.6, Storage.SPARSE)):
-        choice = choose_storage(pruned(zeros), Use.FULLY_CONNECTED, COSTS)
-        assert (choice.storage, choice.block_rows) == (storage, 1)
+@pytest.mark.parametrize(
+    ("zeros", "block_rows", "storage", "stored_rows"),
+    [
+        (0.4, 1, Storage.DENSE, 8),
+        (0.7, 1, Storage.SPARSE, 1),
+        (0.3, 4, Storage.SPARSE, 4),
+        (0.3, 8, Storage.SPARSE, 8),
+    ],
+)
+def test_fully_connected_layers_have_costs_of_their_own(zeros, block_rows, storage, stored_rows):
+    choice = choose_storage(pruned(zeros, block_rows), Use.FULLY_CONNECTED, COSTS)
+    assert (choice.storage, choice.block_rows) == (storage, stored_rows)
 
 
 @pytest.mark.parametrize("asked", [*PATTERNS, "dense"])

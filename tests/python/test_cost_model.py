@@ -8,11 +8,12 @@ import pytest
 import gossamer
 from gossamer.cli import main
 from gossamer.convert import calibration, cost_model
-from gossamer.convert.cost_model import ConvCost, CostModel
+from gossamer.convert.cost_model import KINDS, BlockCost, CostModel, MatrixCost
 from gossamer.convert.pack import Use, choose_storage
 
 SHIPPED = sorted(json.loads(cost_model.SHIPPED.read_text()))
-COSTS = CostModel("mine", "here", {n: ConvCost(n, n, n) for n in (1, 2, 4, 8)}, 1.0, 2.0)
+CONV = MatrixCost({n: BlockCost(n, n, n) for n in (1, 2, 4, 8)})
+COSTS = CostModel("mine", "here", CONV, MatrixCost({n: BlockCost(1, 2, 3) for n in (1, 2, 4, 8)}))
 
 
 def test_every_browser_and_desktop_instruction_set_ships():
@@ -30,15 +31,15 @@ def test_zeros_pay_on_every_target(target):
 
 
 def test_costs_of_rows_that_blocks_do_not_divide():
-    assert COSTS.dense_conv(rows=6, columns=10, block_rows=4) == 4 * 10 * 4 + 2 * 10 * 1
+    assert CONV.dense(rows=6, columns=10, block_rows=4) == 4 * 10 * 4 + 2 * 10 * 1
     # 7 blocks and 1 row of blocks at 4 each; 3 single weights and 2 rows at 1 each
-    assert COSTS.sparse_conv(blocks=7, rows=6, singles=3, block_rows=4) == 8 * 4 + 5
+    assert CONV.sparse(blocks=7, rows=6, singles=3, block_rows=4) == 8 * 4 + 5
 
 
 def test_a_file_keeps_other_targets(tmp_path):
     path = tmp_path / "costs.json"
     cost_model.save(COSTS, path)
-    other = CostModel("other", "there", COSTS.conv, 3.0, 4.0)
+    other = CostModel("other", "there", COSTS.fully_connected, CONV)
     cost_model.save(other, path)
     assert cost_model.load("mine", path) == COSTS
     assert cost_model.load("other", path) == other
@@ -62,7 +63,8 @@ def broken(change):
         broken(lambda t: t["conv"]["2"].update(block=-1)),
         broken(lambda t: t["conv"]["2"].update(weight=0)),
         broken(lambda t: t["conv"]["2"].update(unknown=1)),
-        broken(lambda t: t.update(fully_connected_weight=float("nan"))),
+        broken(lambda t: t["fully_connected"]["8"].update(row=float("nan"))),
+        broken(lambda t: t.pop("fully_connected")),
     ],
 )
 def test_a_file_that_is_wrong_is_named(tmp_path, content):
@@ -85,35 +87,36 @@ def test_the_measured_network_has_the_layers_that_it_says():
     for probe in probes:
         layer = layers[probe.layer]
         assert layer.nonzeros == probe.nonzeros
-        assert f"{probe.block_rows}x1" in layer.kernel or "fully_connected" in layer.kernel
+        assert layer.op == probe.kind
+        assert layer.kernel.endswith(f"_f32_{probe.block_rows}x1")
         assert ("sparse" in layer.reason) == (probe.density < 1)
 
 
 def test_fitting_finds_the_costs_that_made_the_times():
     _, probes = calibration.network()
     pixels = calibration.SIDE**2
+    made = {"conv": (40, 70, 500), "fully_connected": (90, 200, 300)}
     seconds = {}
     for probe in probes:
-        blocks = probe.nonzeros / probe.block_rows
-        sparse = blocks * 70 + calibration.CHANNELS / probe.block_rows * 500
-        picoseconds = probe.nonzeros * 40 if probe.density == 1 else sparse
-        conv = probe.layer.startswith("conv")
-        seconds[probe.layer] = picoseconds * (pixels if conv else 1) / 1e12
+        weight, block, row = made[probe.kind]
+        sparse = (probe.nonzeros * block + probe.rows * row) / probe.block_rows
+        picoseconds = probe.nonzeros * weight if probe.density == 1 else sparse
+        seconds[probe.layer] = picoseconds * (pixels if probe.kind == "conv" else 1) / 1e12
     found = calibration.fit("test", seconds, probes, "nowhere")
-    for cost in found.conv.values():
-        assert (cost.weight, cost.block, cost.row) == pytest.approx((40, 70, 500), rel=0.01)
-    assert found.fully_connected_weight == pytest.approx(40)
+    for kind in KINDS:
+        for cost in getattr(found, kind).blocks.values():
+            assert (cost.weight, cost.block, cost.row) == pytest.approx(made[kind], rel=0.01)
 
 
 @pytest.mark.parametrize("disturbed", [0, -1])
 def test_a_disturbed_measurement_gives_no_negative_costs(disturbed):
     _, probes = calibration.network()
     seconds = {probe.layer: probe.nonzeros * 1e-9 for probe in probes}
-    sparse = [p for p in probes if p.layer.startswith("conv") and p.density < 1]
+    sparse = [p for p in probes if p.kind == "conv" and p.density < 1]
     for rows in (1, 2, 4, 8):
         mine = sorted((p for p in sparse if p.block_rows == rows), key=lambda p: p.nonzeros)
         seconds[mine[disturbed].layer] *= 1000
-    for cost in calibration.fit("test", seconds, probes, "nowhere").conv.values():
+    for cost in calibration.fit("test", seconds, probes, "nowhere").conv.blocks.values():
         assert cost.block > 0
         assert cost.row >= 0
 

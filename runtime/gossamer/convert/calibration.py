@@ -7,13 +7,14 @@ what disturbs the machine disturbs them alike.
 from __future__ import annotations
 
 import datetime
+import itertools
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .cost_model import ConvCost, CostModel
+from .cost_model import KINDS, BlockCost, CostModel, MatrixCost
 from .ir import Graph, Node, Value, no_clamp
 from .lower import lower
 
@@ -21,7 +22,7 @@ BLOCK_ROWS = (1, 2, 4, 8)
 DENSITIES = (1.0, 0.7, 0.4, 0.1)  # of blocks
 # Weights and planes that a second-level cache holds; whole tiles of pixels.
 CHANNELS, SIDE = 256, 16
-OUTPUTS, FULLY_CONNECTED_DENSITY = 1024, 0.1
+FEATURES = 512  # of the fully connected layers
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class _Probe:
     """A layer of the network that is measured, by its weights."""
 
     layer: str
+    kind: str  # one of `KINDS`
     block_rows: int
     density: float
+    rows: int
     nonzeros: int
 
 
@@ -53,25 +56,25 @@ def network() -> tuple[bytes, list[_Probe]]:
         nonzeros = np.count_nonzero(weights)
         weights *= np.sqrt(shape[0] / nonzeros)  # keeps the size of the activations
         node = nodes[-1]
-        sparse = "1x1" if density < 1 else "dense"
-        node.inputs.append(
-            Value(f"{node.name}.weights", shape, weights.astype(np.float32).reshape(shape),
-                  f"{block_rows}x1" if len(shape) == 4 else sparse)
-        )  # fmt: skip
+        values = weights.astype(np.float32).reshape(shape)
+        node.inputs.append(Value(f"{node.name}.weights", shape, values, f"{block_rows}x1"))
         bias = np.full(shape[0], 0.01, np.float32)
         node.inputs.append(Value(f"{node.name}.bias", bias.shape, bias))
-        probes.append(_Probe(node.name, block_rows, density, nonzeros))
+        probes.append(_Probe(node.name, node.op, block_rows, density, shape[0], nonzeros))
 
-    for block_rows in BLOCK_ROWS:
-        for density in DENSITIES:
-            x = append("conv", x, image.shape, strides=(1, 1), pads=(0, 0, 0, 0), dilations=(1, 1),
-                       groups=1, **no_clamp())  # fmt: skip
-            weigh((CHANNELS, CHANNELS, 1, 1), block_rows, density)
-    x = append("global_average_pool", x, (1, CHANNELS), keep_dims=False)
-    for density in (1.0, FULLY_CONNECTED_DENSITY):
-        inputs = x.shape[1]
-        x = append("fully_connected", x, (1, OUTPUTS), **no_clamp())
-        weigh((OUTPUTS, inputs), 1, density)
+    variants = list(itertools.product(BLOCK_ROWS, DENSITIES))
+    for block_rows, density in variants:
+        x = append("conv", x, image.shape, strides=(1, 1), pads=(0, 0, 0, 0), dilations=(1, 1),
+                   groups=1, **no_clamp())  # fmt: skip
+        weigh((CHANNELS, CHANNELS, 1, 1), block_rows, density)
+    x = append("conv", x, (1, FEATURES, SIDE, SIDE), strides=(1, 1), pads=(0, 0, 0, 0),
+               dilations=(1, 1), groups=1, **no_clamp())  # fmt: skip
+    weigh((FEATURES, CHANNELS, 1, 1), 4, 1.0)
+    del probes[-1]  # only widens
+    x = append("global_average_pool", x, (1, FEATURES), keep_dims=False)
+    for block_rows, density in variants:
+        x = append("fully_connected", x, (1, FEATURES), **no_clamp())
+        weigh((FEATURES, FEATURES), block_rows, density)
     graph = Graph("calibration", [image], {"y": x}, nodes)
     return lower(graph, {"title": "calibration"}), probes
 
@@ -92,28 +95,30 @@ def fit(
     machine
         What measured, for people.
     """
-    pixels = SIDE * SIDE
-    conv = {}
-    for block_rows in BLOCK_ROWS:
-        mine = [p for p in probes if p.block_rows == block_rows and p.layer.startswith("conv")]
-        dense, *sparse = ((p, seconds[p.layer] * 1e12 / pixels) for p in mine)
-        blocks = np.array([p.nonzeros / block_rows for p, _ in sparse])
-        block, row = _line(blocks, CHANNELS / block_rows, np.array([time for _, time in sparse]))
-        conv[block_rows] = ConvCost(
-            weight=round(dense[1] / dense[0].nonzeros, 2),
-            block=round(block, 2),
-            row=round(row, 1),
+    vectors = {"conv": SIDE * SIDE, "fully_connected": 1}
+    costs = {
+        kind: MatrixCost(
+            {
+                block_rows: _fit_blocks(
+                    [p for p in probes if (p.kind, p.block_rows) == (kind, block_rows)],
+                    {name: time * 1e12 / vectors[kind] for name, time in seconds.items()},
+                )
+                for block_rows in BLOCK_ROWS
+            }
         )
-    dense_layer, sparse_layer = (p for p in probes if p.layer.startswith("fully_connected"))
-    return CostModel(
-        target=target,
-        measured=f"{machine}; {datetime.date.today()}",
-        conv=conv,
-        fully_connected_weight=round(seconds[dense_layer.layer] * 1e12 / dense_layer.nonzeros, 2),
-        fully_connected_nonzero=round(
-            seconds[sparse_layer.layer] * 1e12 / sparse_layer.nonzeros, 2
-        ),
-    )
+        for kind in KINDS
+    }
+    return CostModel(target, f"{machine}; {datetime.date.today()}", **costs)
+
+
+def _fit_blocks(probes: Sequence[_Probe], picoseconds: dict[str, float]) -> BlockCost:
+    """Costs of the blocks of one size, from layers of which the first is dense."""
+    dense, *sparse = probes
+    rows = dense.rows / dense.block_rows
+    blocks = np.array([p.nonzeros / p.block_rows for p in sparse])
+    block, row = _line(blocks, rows, np.array([picoseconds[p.layer] for p in sparse]))
+    weight = picoseconds[dense.layer] / dense.nonzeros
+    return BlockCost(round(weight, 2), round(block, 2), round(row, 1))
 
 
 def _line(blocks: np.ndarray, rows: float, times: np.ndarray) -> tuple[float, float]:

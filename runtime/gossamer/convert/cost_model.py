@@ -18,11 +18,12 @@ from .write import write_atomically
 
 SHIPPED = Path(__file__).with_name("costs.json")
 DEFAULT_TARGET = "wasm_relaxed"
+KINDS = ("conv", "fully_connected")  # of layers whose weights can be stored in several ways
 
 
 @dataclass(frozen=True)
-class ConvCost:
-    """A convolution in blocks of some rows, one thread, in picoseconds for each output pixel.
+class BlockCost:
+    """A matrix in blocks of some rows, one thread, in picoseconds for each vector it multiplies.
 
     Attributes
     ----------
@@ -40,35 +41,25 @@ class ConvCost:
 
 
 @dataclass(frozen=True)
-class CostModel:
-    """The costs of an instruction set.
+class MatrixCost:
+    """What a kind of layer costs, by the rows of its blocks.
 
     Attributes
     ----------
-    target
-        Name of the instruction set.
-    measured
-        Where, when and with what; a text.
-    conv
-        By the rows of a block.
-    fully_connected_weight, fully_connected_nonzero
-        Picoseconds for each weight of a dense layer, and for each one present of a sparse layer.
+    blocks
+        Costs of blocks of 1, 2, 4 and 8 rows.
     """
 
-    target: str
-    measured: str
-    conv: Mapping[int, ConvCost]
-    fully_connected_weight: float
-    fully_connected_nonzero: float
+    blocks: Mapping[int, BlockCost]
 
-    def dense_conv(self, rows: int, columns: int, block_rows: int) -> float:
-        """Cost of a convolution with every block present."""
+    def dense(self, rows: int, columns: int, block_rows: int) -> float:
+        """Cost of a matrix with every block present."""
         rest = rows % block_rows
-        whole = (rows - rest) * columns * self.conv[block_rows].weight
-        return whole + rest * columns * self.conv[1].weight
+        whole = (rows - rest) * columns * self.blocks[block_rows].weight
+        return whole + rest * columns * self.blocks[1].weight
 
-    def sparse_conv(self, blocks: int, rows: int, singles: int, block_rows: int) -> float:
-        """Cost of a convolution of which some blocks, and some weights of the last rows, are there.
+    def sparse(self, blocks: int, rows: int, singles: int, block_rows: int) -> float:
+        """Cost of a matrix of which some blocks, and some weights of the last rows, are there.
 
         Parameters
         ----------
@@ -81,9 +72,31 @@ class CostModel:
         block_rows
             Of a block.
         """
-        whole, single = self.conv[block_rows], self.conv[1]
+        whole, single = self.blocks[block_rows], self.blocks[1]
         cost = blocks * whole.block + rows // block_rows * whole.row
         return cost + singles * single.block + rows % block_rows * single.row
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """The costs of an instruction set.
+
+    Attributes
+    ----------
+    target
+        Name of the instruction set.
+    measured
+        Where, when and with what; a text.
+    conv
+        Of convolutions, for each output pixel.
+    fully_connected
+        Of fully connected layers, for each image.
+    """
+
+    target: str
+    measured: str
+    conv: MatrixCost
+    fully_connected: MatrixCost
 
 
 def load(target: str, path: str | os.PathLike[str] | None = None) -> CostModel:
@@ -110,13 +123,8 @@ def load(target: str, path: str | os.PathLike[str] | None = None) -> CostModel:
         )
     try:
         table = tables[target]
-        conv = {int(rows): ConvCost(**_numbers(cost)) for rows, cost in table["conv"].items()}
-        if set(conv) != {1, 2, 4, 8}:
-            raise ValueError(f"blocks of 1, 2, 4 and 8 rows expected, found {sorted(conv)}")
-        single = _numbers(
-            {key: table[key] for key in ("fully_connected_weight", "fully_connected_nonzero")}
-        )
-        return CostModel(target, str(table["measured"]), conv, **single)
+        costs = {kind: _matrix_cost(table[kind]) for kind in KINDS}
+        return CostModel(target, str(table["measured"]), **costs)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: not costs of {target!r}: {error!r}") from error
 
@@ -131,8 +139,8 @@ def save(model: CostModel, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     tables = _read(path) if path.exists() else {}
-    table = asdict(model)
-    tables[table.pop("target")] = table
+    costs = {kind: asdict(getattr(model, kind))["blocks"] for kind in KINDS}
+    tables[model.target] = {"measured": model.measured} | costs
     text = json.dumps(dict(sorted(tables.items())), indent=1)
     write_atomically(f"{text}\n".encode(), path)
 
@@ -147,6 +155,13 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(tables, dict):
         raise InputError(f"{path}: a JSON object of costs by instruction set expected")
     return tables
+
+
+def _matrix_cost(table: Mapping[str, Mapping[str, Any]]) -> MatrixCost:
+    blocks = {int(rows): BlockCost(**_numbers(cost)) for rows, cost in table.items()}
+    if set(blocks) != {1, 2, 4, 8}:
+        raise ValueError(f"blocks of 1, 2, 4 and 8 rows expected, found {sorted(blocks)}")
+    return MatrixCost(blocks)
 
 
 def _numbers(costs: Mapping[str, Any]) -> dict[str, float]:

@@ -113,17 +113,15 @@ class _Lowering:
 
 
 def _check_storage(graph: ir.Graph, storage: Mapping[str, str]) -> None:
-    choices = {Use.CONV: (*pack.PATTERNS, pack.DENSE), Use.FULLY_CONNECTED: ("1x1", pack.DENSE)}
+    kinds = (*pack.PATTERNS, pack.DENSE)
     weighted = (node for node in graph.nodes if node.op in _WEIGHTED)
-    uses = {node.name: _use_of_input(node, 1) for node in weighted}
-    having = [name for name, use in uses.items() if use in choices]
+    having = [node.name for node in weighted if _use_of_input(node, 1) is not Use.DEPTHWISE]
     for name, asked in storage.items():
         if name not in having:
             raise InputError(
                 f"{graph.source}: storage asked for '{name}'; nodes that have a choice: "
                 f"{', '.join(having) or 'none'}"
             )
-        kinds = choices[uses[name]]
         if asked not in kinds:
             raise InputError(f"storage of '{name}': {', '.join(kinds)} expected, found {asked!r}")
 

@@ -10,7 +10,7 @@ from enum import Enum
 
 import numpy as np
 
-from .cost_model import CostModel
+from .cost_model import CostModel, MatrixCost
 from .goss_file import PackedWeights, Storage, align
 
 PATTERNS = {"1x1": 1, "2x1": 2, "4x1": 4, "8x1": 8}  # rows of a block
@@ -63,14 +63,14 @@ def _compare(zeros: float, sparse: tuple[float, int], dense: tuple[float, int]) 
     return Choice(dense[1], Storage.DENSE, f"dense: {what}")
 
 
-def _cheapest_dense(matrix: np.ndarray, costs: CostModel) -> tuple[float, int]:
-    return _cheapest({rows: costs.dense_conv(*matrix.shape, rows) for rows in _sizes(matrix)})
+def _cheapest_dense(matrix: np.ndarray, costs: MatrixCost) -> tuple[float, int]:
+    return _cheapest({rows: costs.dense(*matrix.shape, rows) for rows in _sizes(matrix)})
 
 
-def _cheapest_sparse(matrix: np.ndarray, costs: CostModel) -> tuple[float, int]:
+def _cheapest_sparse(matrix: np.ndarray, costs: MatrixCost) -> tuple[float, int]:
     def cost(block_rows: int) -> float:
         whole, rest = present_blocks(matrix, block_rows)
-        return costs.sparse_conv(int(whole.sum()), len(matrix), int(rest.sum()), block_rows)
+        return costs.sparse(int(whole.sum()), len(matrix), int(rest.sum()), block_rows)
 
     return _cheapest({rows: cost(rows) for rows in _sizes(matrix)})
 
@@ -96,8 +96,7 @@ def choose_storage(
     weights
         f32, shape ``(rows, ...)``; a zero is a weight that need not be stored.
     use
-        Depthwise weights and biases are always dense, in blocks of one row; fully connected
-        weights have blocks of one row.
+        Depthwise weights and biases are always dense, in blocks of one row.
     costs
         Of the instruction set to choose for.
     asked
@@ -107,19 +106,16 @@ def choose_storage(
     zeros = float(np.mean(matrix == 0))
     if use in (Use.DEPTHWISE, Use.BIAS):
         return Choice(1, Storage.DENSE, f"dense: {use.value} weights always are")
+    cost = costs.fully_connected if use is Use.FULLY_CONNECTED else costs.conv
     if asked == DENSE:
-        rows = 1 if use is Use.FULLY_CONNECTED else _cheapest_dense(matrix, costs)[1]
-        return Choice(rows, Storage.DENSE, "dense: was asked for")
-    if use is Use.FULLY_CONNECTED:
-        if asked:
-            return Choice(1, Storage.SPARSE, "sparse: was asked for")
-        sparse = np.count_nonzero(matrix) * costs.fully_connected_nonzero
-        return _compare(zeros, (sparse, 1), (matrix.size * costs.fully_connected_weight, 1))
+        return Choice(_cheapest_dense(matrix, cost)[1], Storage.DENSE, "dense: was asked for")
+    if not asked and zeros == 0:
+        return Choice(_cheapest_dense(matrix, cost)[1], Storage.DENSE, "dense: no zeros")
     if asked:
         whole, rest = present_blocks(matrix, PATTERNS[asked])
         storage = Storage.DENSE if whole.all() and rest.all() else Storage.SPARSE
         return Choice(PATTERNS[asked], storage, f"{storage.name.lower()}: {asked} was asked for")
-    return _compare(zeros, _cheapest_sparse(matrix, costs), _cheapest_dense(matrix, costs))
+    return _compare(zeros, _cheapest_sparse(matrix, cost), _cheapest_dense(matrix, cost))
 
 
 def _pack_dense(whole: np.ndarray, rest: np.ndarray) -> bytes:
