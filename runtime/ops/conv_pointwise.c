@@ -1,4 +1,7 @@
-/* Pointwise convolution: the input's planes are used where they lie. */
+/* Pointwise convolution: the input's planes are used where they lie.
+ *
+ * A kernel runs all of its rows over one tile of pixels before the next. Weights that no second-level cache holds would
+ * come from memory for each tile, so such a layer is cut into parts of its rows that run over all pixels in turn. */
 #include <stdio.h>
 
 #include "conv.h"
@@ -8,6 +11,9 @@
 enum {
     TASKS_PER_THREAD = 4, /* so that threads of unequal speed end together */
     GROUP_TILES = 4,      /* a task with fewer pixel tiles reads its weights for too little work */
+    /* What stays in a second-level cache, beside planes. Cutting 4 MB over 49 pixels gains 4 % where that cache has 1
+     * MB and memory is fast. */
+    PART_BYTES = 256 * 1024,
 };
 
 typedef struct pointwise_state {
@@ -38,7 +44,8 @@ static void run(const goss_layer *layer)
     goss_pool_run(layer->pool, layer->output->images * state->groups * state->spmm.parts, run_task, layer);
 }
 
-/* Threads share the pixels where there are many; else the rows, balanced by their blocks. */
+/* Threads share the pixels where there are many; else the rows, balanced by their blocks. Returns into how many parts
+ * the rows are to be cut. */
 static size_t divide_work(const goss_layer *layer, const goss_conv *conv, pointwise_state *state)
 {
     const size_t stride = layer->output->stride, tasks = layer->threads > 1 ? layer->threads * TASKS_PER_THREAD : 1;
@@ -48,7 +55,10 @@ static size_t divide_work(const goss_layer *layer, const goss_conv *conv, pointw
 
     state->group_pixels = group_tiles * tile;
     state->groups = (tiles + group_tiles - 1) / group_tiles;
-    return by_pixels ? 1 : tasks < GOSS_SPMM_CUTS ? tasks : GOSS_SPMM_CUTS;
+
+    const size_t cached = group_tiles > 1 ? (conv->weights->elements * sizeof(float) + PART_BYTES - 1) / PART_BYTES : 1;
+    const size_t cuts = by_pixels || tasks < cached ? cached : tasks;
+    return cuts < 1 ? 1 : cuts < GOSS_SPMM_CUTS ? cuts : GOSS_SPMM_CUTS;
 }
 
 goss_status goss_conv_pointwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error)
