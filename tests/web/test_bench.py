@@ -139,6 +139,27 @@ def test_ratios_compare_within_a_round(report) -> None:
     assert "onnxruntime-web" not in table
 
 
+def test_first_results_take_each_engines_faster_line(report) -> None:
+    measured = copy.deepcopy(MEASURED)
+    measured["results"][0]["ready_ms"] = [500.0, 330.0]
+    slower = result("LiteRT.js, 2 threads", "litert", [[1.0], [1.0]], threads=2)
+    measured["results"].append(slower | {"ready_ms": [900.0, 900.0]})
+    table = report.first_results(measured)
+    assert "| LiteRT.js | 415 ms | 4.0 | 3.0 - 5.0 |" in table
+    assert "| Gossamer | 105 ms | 1.0 | 1.0 - 1.0 |" in table
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        ("mobilenet_v2 1/224, f32", "mobilenet_v2"),
+        ("mobilenet_v1 0.25/128, f32", "mobilenet_v1-0.25-128"),
+    ],
+)
+def test_results_of_another_size_have_a_file_of_their_own(report, network, name) -> None:
+    assert report.file_name(MEASURED | {"network": network}) == name
+
+
 def test_share_of_the_peak_is_weighted_by_work(report) -> None:
     measured = copy.deepcopy(MEASURED)
     layers = [

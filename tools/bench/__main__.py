@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -32,7 +33,7 @@ from gossamer.serve import Server  # noqa: E402
 
 PAGE = "web/bench/index.html"
 SPARSITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
-QUICK_SPARSITIES = (0.3, 0.7, 0.9)
+QUICK_SPARSITIES, QUICK_PATTERNS = (0.3, 0.7, 0.8, 0.9), ("1x1", "4x1")
 # Browsers compile a module twice, the second time while it runs.
 WARM_UP = 25
 TIMEOUT_MS = 120_000
@@ -73,14 +74,14 @@ class Result:
     profile: dict[str, Any] | None = None
 
 
-def configurations(quick: bool) -> list[Configuration]:
+def configurations(sparsities: Sequence[float], patterns: Sequence[str]) -> list[Configuration]:
     """Everything that is compared."""
     peers = [("onnxruntime", "dense.onnx"), ("litert", "dense.tflite"), ("tfjs", "network.json")]
     chosen = [Configuration(*peer, threads) for peer in peers for threads in (1, 2)]
     dense = [(threads, simd) for threads in (1, 2) for simd in ("relaxed", "fixed")]
     chosen += [Configuration("gossamer", "dense.goss", *variant) for variant in dense]
-    for sparsity in QUICK_SPARSITIES if quick else SPARSITIES:
-        for pattern in ("1x1", "4x1") if quick else zoo.PATTERNS:
+    for sparsity in sparsities:
+        for pattern in patterns:
             model = f"{sparsity * 100:g}-{pattern}.goss"
             variants = dense if (sparsity, pattern) == (0.7, "4x1") else dense[:1]
             chosen += [
@@ -174,9 +175,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     folder = (
         ROOT / "build/bench/models" / f"{options.network}-{options.width:g}-{options.resolution}"
     )
-    chosen = [
-        c for c in configurations(options.quick) if c.label in options.only or not options.only
-    ]
+    sparsities = QUICK_SPARSITIES if options.quick else SPARSITIES
+    patterns = QUICK_PATTERNS if options.quick else zoo.PATTERNS
+    chosen = configurations(() if options.dense else sparsities, patterns)
+    chosen = [c for c in chosen if c.label in options.only or not options.only]
     make_models(folder, options.network, chosen, **size)
     results = [Result(c, c.label) for c in chosen]
     with Server(ROOT) as server, sync_playwright() as playwright:
@@ -216,11 +218,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--runs", type=int, default=10, help="timed runs a page (default: 10)")
     parser.add_argument("--quick", action="store_true", help="fewer sparsities and patterns")
+    parser.add_argument("--dense", action="store_true", help="no network with zeros")
     parser.add_argument("--only", metavar="LABEL", action="append", default=[], help="as in tables")
     parser.add_argument("--write", action="store_true", help="update figures, plot and README")
     options = parser.parse_args()
     measured = run(options)
-    target = ROOT / "build/bench" / f"{options.network}.json"
+    target = ROOT / "build/bench" / f"{report.file_name(measured)}.json"
     target.write_text(json.dumps(measured, indent=1))
     print()
     print(report.text(measured))

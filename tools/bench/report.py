@@ -85,6 +85,26 @@ def ratios(measured: dict[str, Any]) -> str:
     return table(rows)
 
 
+def first_results(measured: dict[str, Any]) -> str:
+    """From a fresh page to the first result: fetch, compile, load the model, run; round by round.
+
+    Of each engine the faster of its lines with one thread and with two.
+    """
+    dense = [r for r in measured["results"] if not r["configuration"]["sparsity"]]
+    engines: dict[str, list[float]] = {}
+    for result in dense:
+        name, times = ENGINES[result["configuration"]["engine"]], result["ready_ms"]
+        if name not in engines or statistics.median(times) < statistics.median(engines[name]):
+            engines[name] = times
+    rows = [["first result", "after", "times Gossamer's", "lowest and highest round"]]
+    for name, times in engines.items():
+        values = [a / b for a, b in zip(times, engines[ENGINES["gossamer"]], strict=True)]
+        spread = f"{min(values):.1f} - {max(values):.1f}"
+        times_ours = f"{statistics.median(values):.1f}"
+        rows.append([name, f"{statistics.median(times):.0f} ms", times_ours, spread])
+    return table(rows)
+
+
 def peak_shares(measured: dict[str, Any]) -> str:
     """Share of the multiply-add peak that the pointwise layers reach, weighted by their work."""
     rows = [["pointwise layers of", "GMAC/s", "peak", "share"]]
@@ -114,8 +134,8 @@ def about(measured: dict[str, Any]) -> str:
 
 def text(measured: dict[str, Any]) -> str:
     """Everything."""
-    parts = (about(measured), latencies(measured), ratios(measured), peak_shares(measured))
-    return "\n\n".join(parts)
+    tables = (latencies, ratios, first_results, peak_shares)
+    return "\n\n".join([about(measured), *(make(measured) for make in tables)])
 
 
 def plot(measured: dict[str, Any], target: Path) -> None:
@@ -155,7 +175,7 @@ def plot(measured: dict[str, Any], target: Path) -> None:
 def write(measured: dict[str, Any]) -> None:
     """Put figures, plot and tables into the repository."""
     RESULTS.mkdir(exist_ok=True)
-    name = measured["network"].partition(" ")[0]
+    name = file_name(measured)
     (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=1) + "\n")
     plot(measured, RESULTS / f"{name}.svg")
     before, _, rest = README.read_text().partition(MARKS[0])
@@ -163,13 +183,19 @@ def write(measured: dict[str, Any]) -> None:
     README.write_text(f"{before}{MARKS[0]}\n{readme_section()}\n{MARKS[1]}{after}")
 
 
+def file_name(measured: dict[str, Any]) -> str:
+    """Name a network's results, without an ending: mobilenet_v1, or mobilenet_v1-0.25-128."""
+    name, size = measured["network"].partition(",")[0].split(" ")
+    return name if size == "1/224" else f"{name}-{size.replace('/', '-')}"
+
+
 def readme_section() -> str:
-    """Everything about the first network, and the ratios of the others, from `RESULTS`."""
+    """Everything about the first network, and the comparisons of the others, from `RESULTS`."""
     first = json.loads((RESULTS / "mobilenet_v1.json").read_text())
     picture = "![latency against sparsity](web/bench/results/mobilenet_v1.svg)"
-    parts = [ratios(first), latencies(first), about(first), picture]
+    parts = [ratios(first), peak_shares(first), latencies(first), about(first), picture]
     for path in sorted(RESULTS.glob("*.json")):
         if path.stem != "mobilenet_v1":
             other = json.loads(path.read_text())
-            parts += [ratios(other), about(other)]
+            parts += [ratios(other), first_results(other), about(other)]
     return "\n\n".join(parts)
