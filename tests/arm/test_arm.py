@@ -8,7 +8,9 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from models import odd_sizes
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -62,6 +64,29 @@ def test_session_runs_through_both_bindings(python: str, installed: Path, bindin
         "print(session.isa, p.shape, round(float(p.sum()), 5))"
     )
     assert run(python, installed, "-c", code).strip() == "neon (1, 10) 1.0"
+
+
+RUN_CASES = """
+import sys
+import gossamer, numpy as np
+for folder in sys.argv[1:]:
+    session = gossamer.InferenceSession(f"{folder}/model.goss")
+    assert session.isa == "neon"
+    names = [output.name for output in session.get_outputs()]
+    outputs = session.run(names, {"x": np.load(f"{folder}/x.npy")})
+    np.savez(f"{folder}/outputs.npz", **dict(zip(names, outputs)))
+"""
+
+
+def test_layers_of_odd_sizes_agree_with_onnxruntime(python, installed, tmp_path) -> None:
+    cases = {tmp_path / case.name: case for case in odd_sizes.cases()}
+    for folder, case in cases.items():
+        folder.mkdir()
+        (folder / "model.goss").write_bytes(case.data)
+        np.save(folder / "x.npy", case.x)
+    run(python, installed, "-c", RUN_CASES, *cases)
+    for folder, case in cases.items():
+        case.check(dict(np.load(folder / "outputs.npz")))
 
 
 def test_arm_names_every_photo_as_this_machine_does(
