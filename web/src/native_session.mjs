@@ -138,9 +138,11 @@ export class NativeSession {
    */
   peakMacsPerSecond() {
     const rounds = 1 << 20;
+    // Long enough for the browser to compile the code the second, better time.
+    const end = performance.now() + 400;
     return this.#engine.borrow(8, (done) => {
       let best = 0;
-      for (let repeat = 0; repeat < 30; repeat++) {
+      while (performance.now() < end) {
         const start = performance.now();
         this.#engine.call("goss_multiply_adds", 0, rounds, done);
         best = Math.max(best, (1000 * this.#engine.word(done)) / (performance.now() - start));

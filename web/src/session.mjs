@@ -69,15 +69,19 @@ export class InferenceSession {
     signal?.addEventListener("abort", stop);
     try {
       if (signal?.aborted) throw new GossamerError("aborted", "Loading was aborted.");
-      const [engine, model] = await Promise.all([
-        readEngine(ENGINES[build], { signal, onProgress: (loaded, total) => onProgress({ stage: "engine", loaded, total }) }),
-        readSource(source, { signal, onProgress: (loaded, total) => onProgress({ stage: "model", loaded, total }) }),
+      /** @param {Progress["stage"]} stage */
+      const options = (stage) => ({ signal, onProgress: (loaded, total) => onProgress({ stage, loaded, total }) });
+      const [crewNotes, description] = await Promise.all([
+        readEngine(ENGINES[build], options("engine")).then((bytes) =>
+          remote.call("load", { bytes, threads }, [bytes.buffer]),
+        ),
+        readSource(source, options("model")).then(({ bytes, url }) =>
+          remote.call("create", { model: bytes, threads }, url ? [bytes.buffer] : []).catch((error) => {
+            throw withAddress(error, url);
+          }),
+        ),
       ]);
-      const fetched = [engine, ...(model.url ? [model.bytes] : [])].map(({ buffer }) => buffer);
-      const description = await remote.call("create", { engine, model: model.bytes, threads }, fetched).catch((error) => {
-        throw withAddress(error, model.url);
-      });
-      return new InferenceSession(remote, description, build, [...buildNotes, ...threadNotes]);
+      return new InferenceSession(remote, description, build, [...buildNotes, ...threadNotes, ...crewNotes]);
     } catch (error) {
       remote.close(new GossamerError("disposed", "The session was never created."));
       throw error;

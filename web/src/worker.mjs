@@ -5,18 +5,29 @@
  */
 import { Engine } from "./engine.mjs";
 import { GossamerError } from "./errors.mjs";
+import "./layout.mjs"; // engine.mjs needs it; named here, it is fetched beside that and not behind it
 import { NativeSession } from "./native_session.mjs";
+
+/** @type {(engine: Engine) => void} */
+let provide;
+/** @type {Promise<Engine>} */
+const provided = new Promise((resolve) => (provide = resolve));
 
 /** @type {NativeSession} */
 let session;
 
-/** @type {Record<string, (argument: any) => any>} */
+/** The engine is compiled while the model is on its way, whichever comes first.
+ * @type {Record<string, (argument: any) => any>} */
 const methods = {
-  async create({ engine: bytes, model, threads }) {
+  async load({ bytes, threads }) {
     const engine = await Engine.instantiate(bytes);
     const notes = threads > 1 ? await (await import("./crew.mjs")).lendWorkers(engine, threads) : [];
-    session = new NativeSession(engine, model, { threads });
-    return { ...session.description, notes: [...notes, ...session.description.notes] };
+    provide(engine);
+    return notes;
+  },
+  async create({ model, threads }) {
+    session = new NativeSession(await provided, model, { threads });
+    return session.description;
   },
   run: (inputs) => session.run(inputs),
   profile: ({ inputs, runs }) => session.profile(inputs, runs),
