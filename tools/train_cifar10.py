@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
 """Train the embedded CIFAR-10 network: a dense MobileNet-v1, then its sparse twin.
 
-The sparse twin starts from the dense checkpoint and loses the smallest weights of every
+The dense network starts from weights that were trained on ImageNet (tools/imagenet_weights.py).
+It trains in two phases: the first has one more layer with stride 2, which makes an epoch take half
+the time. The sparse twin starts from the dense checkpoint and loses the smallest weights of every
 pointwise convolution along the cubic schedule of Zhu & Gupta (arXiv:1710.01878). A pruned
 weight stays zero.
-
-Two things make training short. Each convolution starts near the identity and decays towards
-it (DiracNets, arXiv:1706.00388), since 27 layers without shortcuts pass little signal on.
-And both phases begin with small images, which cost less.
 
 Run again with the same options after an interruption: training continues after the last
 finished epoch and gives the same weights. Augmentation, order and schedule depend only on
 the seed, the phase and the epoch. Validation images choose nothing: each phase's result is
 its last epoch, never its best one.
 
-Needs ``torch numpy pillow tqdm onnx onnxscript`` and, for the ``.goss`` file, ``gossamer``.
+Needs ``torch numpy pillow tqdm onnx onnxscript ai-edge-litert`` and, for the ``.goss`` file,
+``gossamer``. ``MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296`` in the
+environment makes an epoch a tenth shorter: glibc then keeps the memory of one step for the next.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import shlex
 import sys
 import tarfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -36,25 +36,24 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from imagenet_weights import load_imagenet_weights
 from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
+DENSE_TWIN = ROOT / "tools" / "checkpoints" / "cifar10-mobilenet-dense.pt"  # weights in f16
 LABELS = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
-IMAGE_MEAN = (125.3, 123.0, 113.9)
-IMAGE_STD = (63.0, 62.1, 66.7)
-IMAGE_SCALE = tuple(round(1 / std, 8) for std in IMAGE_STD)
+# To -1 .. 1, as the network trained on ImageNet expects them.
+IMAGE_MEAN = (127.5, 127.5, 127.5)
+IMAGE_SCALE = tuple(round(1 / mean, 8) for mean in IMAGE_MEAN)
 CROP_PADDING = 4
-# Output channels at width 1 and stride of the depthwise-separable blocks.
-BLOCKS = (
-    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 1),
-    (512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
-)  # fmt: skip
-# Batch normalisation's bias at the start: most of what comes in passes the ReLU behind it.
-START_BIAS = 0.5
+# Output channels at width 1 of the depthwise-separable blocks, and which of them have stride 2.
+BLOCKS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+STRIDED = (2, 4, 12)  # counted from 1
+COARSE_STRIDED = (2, 4, 6, 12)  # in the first phase
 
 
 # --- data -----------------------------------------------------------------------------------
@@ -131,6 +130,32 @@ def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
     return images.masked_fill((rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1), 0.0)
 
 
+def cutmix(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Put the same box of another image into each one, and as much of its target.
+
+    images [n, 3, h, w], targets float32 [n, classes]. The box covers a uniformly random share
+    (CutMix, arXiv:1905.04899).
+    """
+    height, width = images.shape[-2:]
+    side, y, x = torch.rand(3, generator=generator).tolist()
+    reach_y, reach_x = (math.sqrt(side) * size / 2 for size in (height, width))
+    top, bottom = (max(0, min(height, round(y * height + r))) for r in (-reach_y, reach_y))
+    left, right = (max(0, min(width, round(x * width + r))) for r in (-reach_x, reach_x))
+    share = (bottom - top) * (right - left) / (height * width)
+    mixed = images.clone(memory_format=torch.preserve_format)
+    mixed[..., top:bottom, left:right] = images.flip(0)[..., top:bottom, left:right]
+    return mixed, targets * (1 - share) + targets.flip(0) * share
+
+
+def cutmix_or_cutout(
+    images: Tensor, targets: Tensor, phase: Phase, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Do to a batch what its phase asks for."""
+    if phase.cutmix and torch.rand((), generator=generator).item() < phase.cutmix:
+        return cutmix(images, targets, generator)
+    return cutout(images, phase.cutout, generator), targets
+
+
 def resize(images: Tensor, side: int) -> Tensor:
     """Shrink images to ``side`` pixels by the mean of the area behind each pixel."""
     return images if images.shape[-1] == side else F.interpolate(images, size=side, mode="area")
@@ -140,47 +165,54 @@ def batches(
     padded: Tensor,
     labels: Tensor,
     batch_size: int,
-    cutout_side: int,
-    image_side: int,
+    phase: Phase,
+    epoch: int,
     generator: torch.Generator,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of augmented batches in random order; the incomplete last batch is left out."""
+    """One epoch of augmented batches in random order; the incomplete last batch is left out.
+
+    Targets are float32 [n, classes].
+    """
     order = torch.randperm(len(labels), generator=generator)
     for chosen in order.split(batch_size):
         if len(chosen) == batch_size:
             images = normalize(random_crop_flip(padded[chosen], generator))
-            images = resize(cutout(images, cutout_side, generator), image_side)
-            yield images, labels[chosen]
+            targets = F.one_hot(labels[chosen], len(LABELS)).float()
+            if not phase.is_plain(epoch):
+                images, targets = cutmix_or_cutout(images, targets, phase, generator)
+            yield images, targets
 
 
 # --- network --------------------------------------------------------------------------------
 
 
-def conv_bn_relu(
+def conv_bn_relu6(
     inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
-    """Stack a convolution without bias, batch normalisation and ReLU."""
+    """Stack a convolution without bias, batch normalisation and ReLU6."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
+        nn.ReLU6(inplace=True),
     )
 
 
 class MobileNetV1(nn.Module):
     """MobileNet-v1 (arXiv:1704.04861) for 32 x 32 images.
 
-    The stem keeps its resolution and the longest stage has 8 x 8 pixels, the last one 4 x 4.
+    `strided` names the blocks that halve the image; the stem does not.
     """
 
-    def __init__(self, width: float, classes: int = len(LABELS)) -> None:
+    def __init__(
+        self, width: float, strided: Sequence[int] = STRIDED, classes: int = len(LABELS)
+    ) -> None:
         super().__init__()
         channels = round(32 * width)
-        layers = [conv_bn_relu(3, channels, 3)]
-        for full_outputs, stride in BLOCKS:
-            outputs = round(full_outputs * width)
-            layers.append(conv_bn_relu(channels, channels, 3, stride, groups=channels))
-            layers.append(conv_bn_relu(channels, outputs, 1))
+        layers = [conv_bn_relu6(3, channels, 3)]
+        for number, full_outputs in enumerate(BLOCKS, 1):
+            outputs, stride = round(full_outputs * width), 2 if number in strided else 1
+            layers.append(conv_bn_relu6(channels, channels, 3, stride, groups=channels))
+            layers.append(conv_bn_relu6(channels, outputs, 1))
             channels = outputs
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -201,27 +233,6 @@ def pointwise_layers(model: nn.Module) -> dict[str, nn.Conv2d]:
 
 
 @torch.no_grad()
-def identity_kernel(layer: nn.Conv2d) -> Tensor:
-    """Give the kernel that hands input channel ``i % inputs`` on to output channel ``i``."""
-    kernel = torch.zeros_like(layer.weight)
-    outputs = torch.arange(layer.out_channels)
-    center = layer.kernel_size[0] // 2
-    kernel[outputs, outputs % kernel.shape[1], center, center] = 1
-    return kernel
-
-
-@torch.no_grad()
-def start_near_identity(model: MobileNetV1) -> None:
-    """Initialise every convolution behind the stem as identity + noise (arXiv:1706.00388)."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d) and module.in_channels != 3:
-            noise = torch.randn_like(module.weight) / math.sqrt(module.weight[0].numel())
-            module.weight.copy_(identity_kernel(module) + noise)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.bias.fill_(START_BIAS)
-
-
-@torch.no_grad()
 def zero_share(weight: Tensor) -> float:
     """Measure the share of exact zeros."""
     return (weight == 0).double().mean().item()
@@ -230,10 +241,9 @@ def zero_share(weight: Tensor) -> float:
 # --- pruning --------------------------------------------------------------------------------
 
 
-def cubic_sparsity(progress: float, begin: float, end: float, final: float) -> float:
-    """Give the sparsity at a point of the phase (arXiv:1710.01878, eq. 1), points as shares."""
-    ramp = min(max((progress - begin) / (end - begin), 0.0), 1.0)
-    return final * (1 - (1 - ramp) ** 3)
+def cubic_ramp(progress: float, end: float) -> float:
+    """Share of the final zeros at a point of the phase (arXiv:1710.01878, eq. 1)."""
+    return 1 - (1 - min(progress / end, 1.0)) ** 3
 
 
 class MagnitudePruner:
@@ -243,15 +253,16 @@ class MagnitudePruner:
     They are read back from the weights, so a checkpoint holds them.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, sparsities: Sequence[float]) -> None:
+        self.sparsities = sparsities  # final ones, of each layer
         self.weights = [layer.weight for layer in pointwise_layers(model).values()]
         self.masks = [(weight != 0).to(weight.dtype) for weight in self.weights]
 
     @torch.no_grad()
-    def prune(self, sparsity: float) -> None:
-        """Extend each mask until at least ``sparsity`` of its layer is zero."""
-        for weight, mask in zip(self.weights, self.masks, strict=True):
-            zeros = math.ceil(sparsity * weight.numel() - 1e-9)
+    def prune(self, share: float) -> None:
+        """Extend each mask until at least this share of its final zeros is there."""
+        for weight, mask, sparsity in zip(self.weights, self.masks, self.sparsities, strict=True):
+            zeros = math.ceil(share * sparsity * weight.numel() - 1e-9)
             smallest = (weight * mask).abs().flatten().argsort(stable=True)[:zeros]
             mask.view(-1)[smallest] = 0
 
@@ -276,13 +287,24 @@ class Phase:
     seed: int
     label_smoothing: float = 0.0
     cutout: int = 0  # side in pixels
-    sparsity: float = 0.0  # 0: nothing is pruned
-    ramp_end: float = 0.0  # share of the phase after which the final sparsity stands
+    cutmix: float = 0.0  # share of batches; the others have cutout
+    plain_epochs: int = 0  # the last ones, without cutout and CutMix
     sides: tuple[int, ...] = (32,)  # of the images, in pixels; each for an equal share of epochs
+    sparsity: float = 0.0  # of the pointwise layers but the last two; 0: nothing is pruned
+    late_sparsity: float = 0.0  # of the last two
+    ramp_end: float = 0.0  # share of the phase after which the final sparsity stands
+
+    def is_plain(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 0, has neither cutout nor CutMix."""
+        return epoch >= self.epochs - self.plain_epochs
 
     def side(self, epoch: int) -> int:
         """Give the side of the images in an epoch, counted from 0."""
         return self.sides[epoch * len(self.sides) // self.epochs]
+
+    def sparsities(self, layers: int) -> list[float]:
+        """Give the final sparsity of each pointwise layer."""
+        return [self.sparsity] * (layers - 2) + [self.late_sparsity] * 2
 
 
 def learning_rate(progress: float, phase: Phase) -> float:
@@ -296,25 +318,10 @@ def learning_rate(progress: float, phase: Phase) -> float:
     )
 
 
-class DecayToIdentity:
-    """Weight decay of the pointwise layers: it pulls towards the identity, not towards zero."""
-
-    def __init__(self, model: nn.Module, rate: float) -> None:
-        layers = pointwise_layers(model).values()
-        self.pairs = [(layer.weight, identity_kernel(layer)) for layer in layers]
-        self.rate = rate
-
-    @torch.no_grad()
-    def apply(self) -> None:
-        """Add the decay to the gradients."""
-        for weight, identity in self.pairs:
-            weight.grad.add_(weight - identity, alpha=self.rate)
-
-
 def make_optimizer(model: MobileNetV1, weight_decay: float) -> torch.optim.SGD:
-    """Nesterov SGD; of its own it decays the stem and the classifier only."""
-    decayed = [model.features[0][0].weight, model.classifier.weight]
-    free = [p for p in model.parameters() if all(p is not other for other in decayed)]
+    """Nesterov SGD that decays the weights of convolutions and classifier."""
+    decayed = [p for p in model.parameters() if p.dim() > 1]
+    free = [p for p in model.parameters() if p.dim() == 1]
     groups = [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": free, "weight_decay": 0.0},
@@ -350,12 +357,13 @@ class Trainer:
     ) -> None:
         self.phase, self.model, self.options = phase, model, options
         self.optimizer = make_optimizer(model, options.weight_decay)
-        self.decay = DecayToIdentity(model, options.weight_decay)
         self.checkpoint = options.out / f"{phase.name}.pt"
         self.epoch, self.seconds = 0, 0.0
         if self.checkpoint.exists():
             self.resume()
-        self.pruner = MagnitudePruner(model) if phase.sparsity else None
+        self.pruner = None
+        if phase.sparsity:
+            self.pruner = MagnitudePruner(model, phase.sparsities(len(BLOCKS)))
 
     def settings(self) -> dict:
         """List what a checkpoint must agree with to be continued."""
@@ -385,15 +393,14 @@ class Trainer:
         state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         save_atomically(state, self.checkpoint)
 
-    def step(self, images: Tensor, labels: Tensor, progress: float) -> float:
+    def step(self, images: Tensor, targets: Tensor, progress: float) -> float:
         """One optimizer step; returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(progress, self.phase)
-        smoothing = self.phase.label_smoothing
-        loss = F.cross_entropy(self.model(images), labels, label_smoothing=smoothing)
+        logits = self.model(resize(images, self.phase.side(self.epoch)))
+        loss = F.cross_entropy(logits, targets, label_smoothing=self.phase.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.decay.apply()
         self.optimizer.step()
         if self.pruner:
             self.pruner.apply()
@@ -405,9 +412,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(phase.seed * 100_003 + self.epoch)
         self.model.train()
         total, begin = 0.0, time.monotonic()
-        side = phase.side(self.epoch)
         epoch_batches = batches(
-            padded, labels, self.options.batch_size, phase.cutout, side, generator
+            padded, labels, self.options.batch_size, phase, self.epoch, generator
         )
         title = f"{phase.name} {self.epoch + 1}/{phase.epochs}"
         for index, (images, wanted) in enumerate(
@@ -415,7 +421,7 @@ class Trainer:
         ):
             progress = (self.epoch + index / steps) / phase.epochs
             if self.pruner and index % self.options.prune_every == 0:
-                self.pruner.prune(cubic_sparsity(progress, 0.0, phase.ramp_end, phase.sparsity))
+                self.pruner.prune(cubic_ramp(progress, phase.ramp_end))
             total += self.step(images, wanted, progress)
         self.epoch += 1
         self.seconds += time.monotonic() - begin
@@ -436,46 +442,71 @@ class Trainer:
             print(line, flush=True)
 
 
-def new_model(options: argparse.Namespace) -> MobileNetV1:
+def new_model(options: argparse.Namespace, strided: Sequence[int] = STRIDED) -> MobileNetV1:
     """Initialise a network, the same for the same seed."""
     torch.manual_seed(options.seed)
-    model = MobileNetV1(options.width)
-    start_near_identity(model)
-    return model.to(memory_format=torch.channels_last)
+    return MobileNetV1(options.width, strided).to(memory_format=torch.channels_last)
 
 
-def dense_trainer(options: argparse.Namespace) -> Trainer:
-    """Set up the dense phase."""
+def continued(options: argparse.Namespace, before: MobileNetV1) -> MobileNetV1:
+    """Copy the network that an earlier phase ended with."""
+    model = new_model(options)
+    model.load_state_dict(before.state_dict())
+    return model
+
+
+def coarse_trainer(options: argparse.Namespace, train: ImageSet | None) -> Trainer:
+    """Set up the first phase, which starts from ImageNet's weights."""
+    phase = Phase(
+        name="coarse",
+        epochs=options.coarse_epochs,
+        peak_rate=options.rate,
+        warmup=0.1,
+        seed=options.seed,
+        label_smoothing=options.label_smoothing,
+        cutout=options.cutout,
+    )
+    model = new_model(options, COARSE_STRIDED)
+    if train is not None:
+        some = normalize(train.images[:: len(train) // 512])
+        load_imagenet_weights(model.features, options.imagenet, some)
+    return Trainer(phase, model, options)
+
+
+def dense_trainer(options: argparse.Namespace, coarse: Trainer) -> Trainer:
+    """Set up the second phase, from whose end the sparse network starts."""
     phase = Phase(
         name="dense",
         epochs=options.dense_epochs,
-        peak_rate=options.dense_rate,
-        warmup=0.15,
-        seed=options.seed,
-        label_smoothing=options.dense_label_smoothing,
-        cutout=options.dense_cutout,
+        peak_rate=options.rate,
+        warmup=0.1,
+        seed=options.seed + 1,
+        label_smoothing=options.label_smoothing,
+        cutout=options.cutout,
+        cutmix=options.cutmix,
         sides=tuple(options.dense_sides),
     )
-    return Trainer(phase, new_model(options), options)
+    return Trainer(phase, continued(options, coarse.model), options)
 
 
-def sparse_trainer(options: argparse.Namespace, dense: Trainer) -> Trainer:
+def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1) -> Trainer:
     """Set up the sparse phase, which starts from the dense weights."""
     phase = Phase(
         name="sparse",
         epochs=options.sparse_epochs,
-        peak_rate=options.sparse_rate,
+        peak_rate=options.rate,
         warmup=0.05,
-        seed=options.seed + 1,
-        sparsity=options.sparsity,
-        ramp_end=options.ramp_end,
-        label_smoothing=options.sparse_label_smoothing,
-        cutout=options.sparse_cutout,
+        seed=options.seed + 2,
+        label_smoothing=options.label_smoothing,
+        cutout=options.cutout,
+        cutmix=options.cutmix,
+        plain_epochs=options.plain_epochs,
         sides=tuple(options.sparse_sides),
+        sparsity=options.sparsity,
+        late_sparsity=options.late_sparsity,
+        ramp_end=options.ramp_end,
     )
-    model = new_model(options)
-    model.load_state_dict(dense.model.state_dict())
-    return Trainer(phase, model, options)
+    return Trainer(phase, continued(options, dense), options)
 
 
 def finish(trainer: Trainer, train: ImageSet | None, validation: ImageSet) -> None:
@@ -490,6 +521,39 @@ def finish(trainer: Trainer, train: ImageSet | None, validation: ImageSet) -> No
     trainer.fit(train, validation)
 
 
+@dataclass(frozen=True)
+class Dense:
+    """The trained dense network, and the minutes that each of its phases took."""
+
+    model: MobileNetV1
+    minutes: tuple[float, ...]
+
+
+def train_dense(options: argparse.Namespace, train: ImageSet | None, validation: ImageSet) -> Dense:
+    """Run what is missing of the first two phases."""
+    coarse = coarse_trainer(options, train)
+    finish(coarse, train, validation)
+    dense = dense_trainer(options, coarse)
+    finish(dense, train, validation)
+    return Dense(dense.model, (coarse.seconds / 60, dense.seconds / 60))
+
+
+def save_dense_twin(dense: Dense) -> None:
+    """Keep the dense weights, which take an hour to train, for comparisons and other prunings."""
+    state = dense.model.state_dict().items()
+    half = {key: v.half() if v.is_floating_point() else v for key, v in state}
+    DENSE_TWIN.parent.mkdir(exist_ok=True)
+    torch.save({"minutes": dense.minutes, "model": half}, DENSE_TWIN)
+
+
+def load_dense_twin(width: float) -> Dense:
+    """Read the dense weights that are kept."""
+    kept = torch.load(DENSE_TWIN, weights_only=True)
+    model = MobileNetV1(width).to(memory_format=torch.channels_last)
+    model.load_state_dict(kept["model"])
+    return Dense(model, kept["minutes"])
+
+
 # --- result ---------------------------------------------------------------------------------
 
 
@@ -501,11 +565,11 @@ class Result:
     sparse_top1: float
     images: int
     zeros: dict[str, tuple[tuple[int, int], float]]  # layer: (outputs, inputs), share of zeros
-    minutes: tuple[float, float]  # dense, sparse
+    minutes: tuple[float, ...]  # of each phase
 
 
-def measure(dense: Trainer, sparse: Trainer, validation: ImageSet) -> Result:
-    """Evaluate both networks and count the zeros."""
+def measure(dense: Dense, sparse: Trainer, validation: ImageSet) -> Result:
+    """Evaluate the dense and the sparse network and count the zeros."""
     zeros = {
         f"block {number}": (
             (layer.out_channels, layer.in_channels),
@@ -514,9 +578,12 @@ def measure(dense: Trainer, sparse: Trainer, validation: ImageSet) -> Result:
         for number, layer in enumerate(pointwise_layers(sparse.model).values(), 1)
     }
     return Result(
-        top1(dense.model, validation), top1(sparse.model, validation), len(validation),
-        zeros, (dense.seconds / 60, sparse.seconds / 60),
-    )  # fmt: skip
+        dense_top1=top1(dense.model, validation),
+        sparse_top1=top1(sparse.model, validation),
+        images=len(validation),
+        zeros=zeros,
+        minutes=(*dense.minutes, sparse.seconds / 60),
+    )
 
 
 def print_result(result: Result) -> None:
@@ -543,7 +610,7 @@ def export_onnx(model: MobileNetV1, path: Path) -> None:
     )
 
 
-def write_model(onnx_path: Path, goss_path: Path) -> None:
+def write_model(onnx_path: Path, goss_path: Path, kind: str) -> None:
     """Convert to ``.goss`` with what a user needs to feed images and read labels."""
     try:
         import gossamer
@@ -554,7 +621,7 @@ def write_model(onnx_path: Path, goss_path: Path) -> None:
         )
     goss_path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
-        "title": "MobileNet-v1 for CIFAR-10, sparse",
+        "title": f"MobileNet-v1 for CIFAR-10, {kind}",
         "license": "Apache-2.0",
         "labels": "\n".join(LABELS),
         "image_mean": " ".join(map(str, IMAGE_MEAN)),
@@ -563,9 +630,18 @@ def write_model(onnx_path: Path, goss_path: Path) -> None:
     gossamer.convert(onnx_path, goss_path, metadata=metadata)
 
 
+def write_dense_twin(width: float, path: Path) -> None:
+    """Convert the dense weights that are kept to ``.goss``, with the ONNX file beside it."""
+    export_onnx(load_dense_twin(width).model, path.with_suffix(".onnx"))
+    write_model(path.with_suffix(".onnx"), path, "dense")
+
+
 def training_command(options: argparse.Namespace) -> str:
     """Spell the command that trains this network: every option that is not its default."""
-    elsewhere = {"train", "validation", "out", "models", "threads", "export"}
+    elsewhere = {
+        *("train", "validation", "imagenet", "out", "models"),
+        *("threads", "export", "dense_twin", "validate_every"),
+    }
     defaults = vars(parse_arguments([]))
     changed = [(k, v) for k, v in vars(options).items() if k not in elsewhere and v != defaults[k]]
     words = ["python", "tools/train_cifar10.py"]
@@ -586,7 +662,8 @@ def machine() -> str:
 CARD = """# cifar10-mobilenet
 
 MobileNet-v1 (arXiv:1704.04861), width {width:g}, for 32 × 32 images and CIFAR-10's ten classes.
-{sparsity:.0%} of the weights of every pointwise convolution are zero, anywhere (pattern 1x1).
+{sparsity:.0%} of the weights of every pointwise convolution are zero, {late_sparsity:.0%} in the
+last two, anywhere (pattern 1x1).
 
 | | |
 |---|---|
@@ -605,10 +682,12 @@ MobileNet-v1 (arXiv:1704.04861), width {width:g}, for 32 × 32 images and CIFAR-
 
 On the {images:,} validation images; one standard error is {error:.2%}. Each figure is that of
 the last epoch: the validation images chose no epoch. Both networks were evaluated with PyTorch;
-the file is evaluated with
+the file, and the dense twin from its weights in a checkout, are evaluated with
 
 ```sh
 gossamer evaluate cifar10-mobilenet --data cifar10-validation.tar
+python tools/train_cifar10.py --dense-twin build/dense.goss
+gossamer evaluate build/dense.goss --data cifar10-validation.tar
 ```
 
 ## Data
@@ -619,30 +698,31 @@ picture shows. It is a demonstration: nothing of consequence should depend on it
 
 ## Architecture
 A 3 × 3 stem with stride 1, then 13 blocks of a depthwise 3 × 3 and a pointwise convolution, each
-with batch normalisation and ReLU; global average pooling, a fully connected layer, softmax. The
+with batch normalisation and ReLU6; global average pooling, a fully connected layer, softmax. The
 stride is 2 in blocks {strides}, so planes shrink from 32 × 32 to 4 × 4.
 
 ## Recipe
-Every convolution behind the stem starts as identity plus noise, and the pointwise ones decay
-towards the identity (DiracNets, arXiv:1706.00388); the biases of batch normalisation start at
-{start_bias:g}. Depthwise kernels, batch normalisation and biases do not decay. Random crops with
-{padding} reflected pixels and mirroring; images shrunk by area to the side given, each side for
-an equal share of the epochs.
+Training starts from a MobileNet-v1 of the same width that was trained on ImageNet: `{imagenet}`
+of TensorFlow (Apache-2.0), dequantized. Its stem sees the image enlarged to 64 × 64 with stride 2;
+since bilinear enlargement is linear, a 3 × 3 kernel with stride 1 on the 32 × 32 image does the
+same, and the stem starts as that. All weights are then trained with SGD (Nesterov, batch
+{batch_size}, weight decay {weight_decay:g}); in each phase the learning rate rises to {rate:g} and
+falls along a cosine to zero. Random crops with {padding} reflected pixels, mirroring, label
+smoothing {label_smoothing:g}, and {cutout} × {cutout} cutout or, for {cutmix:.0%} of the batches
+behind the first phase, CutMix (arXiv:1905.04899). Where sides are given, images are shrunk by area
+to each of them for an equal share of the epochs.
 
-1. Dense: {dense_epochs} epochs of SGD (Nesterov, batch {batch_size}, weight decay
-   {weight_decay:g}); learning rate up to {dense_rate:g}, then along a cosine to zero; label
-   smoothing {dense_label_smoothing:g}; {dense_cutout} × {dense_cutout} cutout; sides {dense_sides}.
-2. Sparse: {sparse_epochs} epochs from the dense weights with the same optimizer; learning rate up
-   to {sparse_rate:g}; label smoothing {sparse_label_smoothing:g}; {sparse_cutout} × {sparse_cutout}
-   cutout; sides {sparse_sides}; gradual magnitude pruning (arXiv:1710.01878) of each pointwise
-   layer along a cubic ramp over the first {ramp_end:.0%}, every {prune_every} steps. A pruned
-   weight stays zero.
+1. Coarse: {coarse_epochs} epochs with stride 2 in blocks {coarse_strides}.
+2. Dense: {dense_epochs} epochs; sides {dense_sides}.
+3. Sparse: {sparse_epochs} epochs; sides {sparse_sides}; the last {plain_epochs} without cutout and
+   CutMix. Gradual magnitude pruning (arXiv:1710.01878) of each pointwise layer along a cubic ramp
+   over the first {ramp_end:.0%}, every {prune_every} steps. A pruned weight stays zero.
 
 ```sh
 {command}
 ```
 
-{dense_minutes:.0f} + {sparse_minutes:.0f} minutes on a shared machine ({machine}).
+{minutes} minutes on a shared machine ({machine}).
 Seed {seed}; an interrupted run continues after its last epoch and gives the same weights.
 
 ## Zeros
@@ -667,9 +747,9 @@ def write_card(
     )
     sides = {key: listed(vars(options)[key]) for key in ("dense_sides", "sparse_sides")}
     text = CARD.format(
-        **vars(options) | sides,
-        strides=listed(number for number, (_, stride) in enumerate(BLOCKS, 1) if stride > 1),
-        start_bias=START_BIAS,
+        **vars(options) | {"imagenet": options.imagenet.name} | sides,
+        strides=listed(STRIDED),
+        coarse_strides=listed(COARSE_STRIDED),
         file_bytes=model_path.stat().st_size,
         mean=" ".join(map(str, IMAGE_MEAN)),
         scale=" ".join(map(str, IMAGE_SCALE)),
@@ -681,21 +761,19 @@ def write_card(
         error=math.sqrt(result.sparse_top1 * (1 - result.sparse_top1) / result.images),
         padding=CROP_PADDING,
         command=training_command(options),
-        dense_minutes=result.minutes[0],
-        sparse_minutes=result.minutes[1],
+        minutes=" + ".join(f"{minutes:.0f}" for minutes in result.minutes),
         machine=machine(),
         zeros="\n".join(rows),
     )
     path.write_text(text, encoding="utf-8")
 
 
-def export(dense: Trainer, sparse: Trainer, result: Result, options: argparse.Namespace) -> None:
-    """Write both ONNX files, the sparse ``.goss`` file and its card."""
-    export_onnx(dense.model, options.out / "cifar10-mobilenet-dense.onnx")
+def export(sparse: Trainer, result: Result, options: argparse.Namespace) -> None:
+    """Write the sparse ``.goss`` file, its ONNX file and its card."""
     onnx_path = options.out / "cifar10-mobilenet.onnx"
     export_onnx(sparse.model, onnx_path)
     model_path = options.models / "cifar10-mobilenet.goss"
-    write_model(onnx_path, model_path)
+    write_model(onnx_path, model_path, "sparse")
     day = date.fromtimestamp(sparse.checkpoint.stat().st_mtime)
     write_card(model_path.with_suffix(".md"), model_path, result, options, day)
     print(f"{model_path}: {model_path.stat().st_size:,} bytes")
@@ -719,6 +797,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="tar of <class>/<name>.jpg",
     )
     add(
+        "--imagenet",
+        type=Path,
+        default=ROOT.parent / "shared" / "models" / "mobilenet_v1_0.75_192_quant.tflite",
+        help="MobileNet-v1 trained on ImageNet, of the same width",
+    )
+    add(
         "--out",
         type=Path,
         default=ROOT / "build" / "train",
@@ -735,22 +819,29 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="do not train: evaluate and export the finished checkpoints",
     )
-    add("--width", type=float, default=0.5, help="multiplier of the channels")
-    add("--dense-epochs", type=int, default=50)
-    add("--sparse-epochs", type=int, default=26)
-    add("--dense-rate", type=float, default=0.15, help="peak learning rate of the dense phase")
-    add("--sparse-rate", type=float, default=0.08, help="peak learning rate of the sparse phase")
+    add("--dense-twin", type=Path, metavar="GOSS", help="do not train: write the dense twin")
+    add(
+        "--from-dense-twin",
+        action="store_true",
+        help="train the sparse phase only, from the dense weights in tools/checkpoints",
+    )
+    add("--width", type=float, default=0.75, help="multiplier of the channels")
+    add("--coarse-epochs", type=int, default=12)
+    add("--dense-epochs", type=int, default=12)
+    add("--sparse-epochs", type=int, default=15)
+    add("--rate", type=float, default=0.02, help="peak learning rate of every phase")
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
-    add("--dense-sides", type=int, nargs="+", default=[20, 20, 24, 28, 32], help=pixels)
-    add("--sparse-sides", type=int, nargs="+", default=[24, 28, 32, 32], help=pixels)
-    add("--batch-size", type=int, default=128)
-    add("--weight-decay", type=float, default=5e-4)
-    add("--dense-label-smoothing", type=float, default=0.05)
-    add("--sparse-label-smoothing", type=float, default=0.1)
-    add("--dense-cutout", type=int, default=0, help="side of the erased square in pixels")
-    add("--sparse-cutout", type=int, default=12, help="side of the erased square in pixels")
-    add("--sparsity", type=float, default=0.8, help="share of zeros in every pointwise layer")
-    add("--ramp-end", type=float, default=0.4, help="share of the sparse phase spent pruning")
+    add("--dense-sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
+    add("--sparse-sides", type=int, nargs="+", default=[28, 32, 32], help=pixels)
+    add("--batch-size", type=int, default=64)
+    add("--weight-decay", type=float, default=2e-4)
+    add("--label-smoothing", type=float, default=0.1)
+    add("--cutout", type=int, default=8, help="side of the erased square in pixels")
+    add("--plain-epochs", type=int, default=4, help="at the end, without cutout and CutMix")
+    add("--cutmix", type=float, default=0.3, help="share of batches, behind the first phase")
+    add("--sparsity", type=float, default=0.85, help="share of zeros in a pointwise layer")
+    add("--late-sparsity", type=float, default=0.95, help="the same in the last two of them")
+    add("--ramp-end", type=float, default=0.5, help="share of the sparse phase spent pruning")
     add("--prune-every", type=int, default=100, help="steps between two prunings")
     add(
         "--validate-every",
@@ -766,17 +857,23 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Train what is missing, print the result, export."""
     options = parse_arguments()
+    if options.dense_twin:
+        write_dense_twin(options.width, options.dense_twin)
+        return
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     train = None if options.export else load_images(options.train, options.out)
     validation = load_images(options.validation, options.out)
-    dense = dense_trainer(options)
-    finish(dense, train, validation)
-    sparse = sparse_trainer(options, dense)
+    if options.from_dense_twin:
+        dense = load_dense_twin(options.width)
+    else:
+        dense = train_dense(options, train, validation)
+        save_dense_twin(dense)
+    sparse = sparse_trainer(options, dense.model)
     finish(sparse, train, validation)
     result = measure(dense, sparse, validation)
     print_result(result)
-    export(dense, sparse, result, options)
+    export(sparse, result, options)
 
 
 if __name__ == "__main__":
