@@ -71,14 +71,11 @@ def install(task: str, packages: Sequence[str], otherwise: str) -> None:
     if os.geteuid() != 0:
         raise Failure(f"{task} needs more packages; run `sudo apt-get install {names}` first.")
     say(task, f"installing {names} (apt)")
-    command = ("install", "-y", "--no-install-recommends", *missing)
     try:
-        try:
-            _apt(task, *command)
-        except CommandFailed:  # package lists that are missing or out of date
-            say(task, "updating the package lists (apt)")
-            _apt(task, "update")
-            _apt(task, *command)
+        _apt(
+            task, "update"
+        )  # else an outdated list, without security updates, gives an old version
+        _apt(task, "install", "-y", "--no-install-recommends", *missing)
     except CommandFailed as failure:
         raise Failure(
             f"{task}: apt could not install {names}: {failure.reason(*ERRORS)}; "
