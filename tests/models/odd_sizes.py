@@ -5,6 +5,7 @@ A case is one model whose layers all read its input; each layer is an output.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 
@@ -39,8 +40,9 @@ class Case:
             assert error <= TOLERANCE * max(1, np.abs(expected).max()), (self.name, name, error)
 
 
+@functools.cache
 def cases() -> list[Case]:
-    """Make all of them; seeded."""
+    """Make all of them; seeded. Once, for the tests of all targets."""
     return [_case(size, channels) for size in SIZES for channels in CHANNELS]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from .cost_model import KINDS, BlockCost, CostModel, MatrixCost
 from .ir import Graph, Node, Value, no_clamp
 from .lower import lower
+from .passes import conv_attributes
 
 BLOCK_ROWS = (1, 2, 4, 8)
 DENSITIES = (1.0, 0.7, 0.4, 0.1)  # of blocks
@@ -50,7 +51,7 @@ def network() -> tuple[bytes, list[_Probe]]:
         nodes.append(Node(op, name, op, [x], y, attributes))
         return y
 
-    def weigh(shape: tuple[int, ...], block_rows: int, density: float) -> None:
+    def weigh(shape: tuple[int, ...], block_rows: int, density: float) -> _Probe:
         blocks = random.random((shape[0] // block_rows, shape[1])) < density
         weights = random.normal(size=shape[:2]) * blocks.repeat(block_rows, axis=0)
         nonzeros = np.count_nonzero(weights)
@@ -60,21 +61,18 @@ def network() -> tuple[bytes, list[_Probe]]:
         node.inputs.append(Value(f"{node.name}.weights", shape, values, f"{block_rows}x1"))
         bias = np.full(shape[0], 0.01, np.float32)
         node.inputs.append(Value(f"{node.name}.bias", bias.shape, bias))
-        probes.append(_Probe(node.name, node.op, block_rows, density, shape[0], nonzeros))
+        return _Probe(node.name, node.op, block_rows, density, shape[0], nonzeros)
 
     variants = list(itertools.product(BLOCK_ROWS, DENSITIES))
     for block_rows, density in variants:
-        x = append("conv", x, image.shape, strides=(1, 1), pads=(0, 0, 0, 0), dilations=(1, 1),
-                   groups=1, **no_clamp())  # fmt: skip
-        weigh((CHANNELS, CHANNELS, 1, 1), block_rows, density)
-    x = append("conv", x, (1, FEATURES, SIDE, SIDE), strides=(1, 1), pads=(0, 0, 0, 0),
-               dilations=(1, 1), groups=1, **no_clamp())  # fmt: skip
-    weigh((FEATURES, CHANNELS, 1, 1), 4, 1.0)
-    del probes[-1]  # only widens
+        x = append("conv", x, image.shape, **conv_attributes(groups=1))
+        probes.append(weigh((CHANNELS, CHANNELS, 1, 1), block_rows, density))
+    x = append("conv", x, (1, FEATURES, SIDE, SIDE), **conv_attributes(groups=1))
+    weigh((FEATURES, CHANNELS, 1, 1), 4, 1.0)  # only widens: not measured
     x = append("global_average_pool", x, (1, FEATURES), keep_dims=False)
     for block_rows, density in variants:
         x = append("fully_connected", x, (1, FEATURES), **no_clamp())
-        weigh((FEATURES, FEATURES), block_rows, density)
+        probes.append(weigh((FEATURES, FEATURES), block_rows, density))
     graph = Graph("calibration", [image], {"y": x}, nodes)
     return lower(graph, {"title": "calibration"}), probes
 
