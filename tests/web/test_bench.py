@@ -149,6 +149,11 @@ def test_first_results_take_each_engines_faster_line(report) -> None:
     assert "| Gossamer | 105 ms | 1.0 | 1.0 - 1.0 |" in table
 
 
+def test_peers_alone_are_reported_too(report) -> None:
+    peers = MEASURED | {"results": MEASURED["results"][:1]}
+    assert "| LiteRT.js | 35.5 ms |" in report.text(peers)
+
+
 @pytest.mark.parametrize(
     ("network", "name"),
     [

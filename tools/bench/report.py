@@ -97,8 +97,9 @@ def first_results(measured: dict[str, Any]) -> str:
         if name not in engines or statistics.median(times) < statistics.median(engines[name]):
             engines[name] = times
     rows = [["first result", "after", "times Gossamer's", "lowest and highest round"]]
-    for name, times in engines.items():
-        values = [a / b for a, b in zip(times, engines[ENGINES["gossamer"]], strict=True)]
+    ours = engines.get(ENGINES["gossamer"])
+    for name, times in engines.items() if ours else ():
+        values = [a / b for a, b in zip(times, ours, strict=True)]
         spread = f"{min(values):.1f} - {max(values):.1f}"
         times_ours = f"{statistics.median(values):.1f}"
         rows.append([name, f"{statistics.median(times):.0f} ms", times_ours, spread])
