@@ -72,9 +72,8 @@ def install(task: str, packages: Sequence[str], otherwise: str) -> None:
         raise Failure(f"{task} needs more packages; run `sudo apt-get install {names}` first.")
     say(task, f"installing {names} (apt)")
     try:
-        _apt(
-            task, "update"
-        )  # else an outdated list, without security updates, gives an old version
+        # An outdated list, or one without security updates, would give old versions.
+        _apt(task, "update")
         _apt(task, "install", "-y", "--no-install-recommends", *missing)
     except CommandFailed as failure:
         raise Failure(
