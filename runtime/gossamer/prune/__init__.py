@@ -1,0 +1,1 @@
+"""Pruning in the patterns that the engine's kernels run fast."""

@@ -1,0 +1,111 @@
+"""Patterns of weights that live or die together.
+
+A layer's weights are seen as a matrix of *elements*: rows are output channels, columns are input
+channels. An element is one weight of a pointwise or fully connected layer, and one whole kernel of
+a k x k convolution. A pattern cuts that matrix into blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Blocks of consecutive output channels by consecutive input channels.
+
+    1x1 is unstructured pruning; N x 1 over kernels is 1xN of arXiv:2105.14713, which names inputs
+    first. Where a pattern does not divide a matrix, the last blocks are smaller.
+
+    Attributes
+    ----------
+    rows, columns
+        Of a block, at least 1.
+    """
+
+    rows: int = 1
+    columns: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Pattern:
+        """Read a pattern such as "4x1".
+
+        Raises
+        ------
+        InputError
+            The text is something else.
+        """
+        match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
+        if match is None:
+            raise InputError(f"pattern: such as 1x1, 4x1 or 4x4 expected, found {text!r}")
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.rows}x{self.columns}"
+
+    def divides(self, shape: tuple[int, ...]) -> bool:
+        """Whether weights (M, C, ...) are cut into whole blocks only."""
+        return shape[0] % self.rows == 0 and shape[1] % self.columns == 0
+
+    def block_means(self, saliency: np.ndarray) -> np.ndarray:
+        """Give the mean saliency of each block's elements.
+
+        Parameters
+        ----------
+        saliency
+            Of each element, (M, C).
+
+        Returns
+        -------
+        ndarray
+            (ceil(M / rows), ceil(C / columns)).
+        """
+        sums, counts = self._block_sums(saliency), self._block_sums(np.ones(saliency.shape))
+        return sums / counts
+
+    def expand(self, blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Repeat a value of each block for all of its weights (M, C, ...)."""
+        elements = blocks.repeat(self.rows, 0).repeat(self.columns, 1)[: shape[0], : shape[1]]
+        return np.broadcast_to(elements.reshape(*shape[:2], *[1] * (len(shape) - 2)), shape)
+
+    def _block_sums(self, matrix: np.ndarray) -> np.ndarray:
+        rows = np.arange(0, matrix.shape[0], self.rows)
+        columns = np.arange(0, matrix.shape[1], self.columns)
+        return np.add.reduceat(np.add.reduceat(matrix, rows, axis=0), columns, axis=1)
+
+
+def element_saliency(saliency: np.ndarray) -> np.ndarray:
+    """Sum the saliency of weights (M, C, ...) over each kernel: (M, C)."""
+    return saliency.reshape(*saliency.shape[:2], -1).sum(axis=2, dtype=np.float64)
+
+
+def keep_mask(saliency: np.ndarray, pattern: Pattern, sparsity: float) -> np.ndarray:
+    """Choose the weights of a layer that stay.
+
+    Parameters
+    ----------
+    saliency
+        Of each weight, (M, C, ...), at least 0.
+    pattern
+        Blocks of which the least salient go.
+    sparsity
+        Share of the weights, 0 to 1, that at least goes; the nearest number of whole blocks.
+
+    Returns
+    -------
+    ndarray of bool
+        Like `saliency`; a block is all True or all False.
+    """
+    means = pattern.block_means(element_saliency(saliency))
+    sizes = pattern._block_sums(np.ones(saliency.shape[:2]))
+    order = np.argsort(means, axis=None, kind="stable")
+    gone = np.searchsorted(np.cumsum(sizes.ravel()[order]), sparsity * sizes.sum() - 1e-9) + 1
+    keep = np.ones(means.size, dtype=bool)
+    if sparsity > 0:
+        keep[order[:gone]] = False
+    return pattern.expand(keep.reshape(means.shape), saliency.shape)
