@@ -226,13 +226,6 @@ def learning_rate(progress: float, phase: Phase) -> float:
     )
 
 
-def read_teacher(path: Path) -> dict:
-    """Read what tools/cifar10_teacher.py writes: logits f16 [n, classes], top1, epochs."""
-    if not path.exists():
-        sys.exit(f"{path}: not found; run tools/cifar10_teacher.py first")
-    return torch.load(path, weights_only=True)
-
-
 def make_optimizer(model: MobileNetV1, weight_decay: float) -> torch.optim.SGD:
     """Nesterov SGD that decays the weights of convolutions and classifier."""
     decayed = [p for p in model.parameters() if p.dim() > 1]
@@ -306,7 +299,9 @@ class Trainer:
         right = F.one_hot(train.labels, len(LABELS)).float()
         if not self.phase.distillation:
             return right.unsqueeze(1)
-        logits = read_teacher(self.options.teacher)["logits"].float()
+        if not self.options.teacher.exists():
+            sys.exit(f"{self.options.teacher}: not found; run tools/cifar10_teacher.py first")
+        logits = torch.load(self.options.teacher, weights_only=True)["logits"].float()
         return torch.stack((right, F.softmax(logits / self.phase.temperature, dim=1)), 1)
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -645,13 +640,8 @@ to each of them for an equal share of the epochs.
 3. Sparse: {sparse_epochs} epochs; sides {sparse_sides}; the last {plain_epochs} without cutout and
    CutMix. Gradual magnitude pruning (arXiv:1710.01878) of each pointwise layer along a cubic ramp
    over the first {ramp_end:.0%}, every {prune_every} steps. A pruned weight stays zero.
-   {distillation:.0%} of the loss compares with a teacher's answers at temperature {temperature:g}
-   (arXiv:1503.02531). The teacher is a MobileNet-v2 trained on ImageNet and fine-tuned for
-   {teacher_epochs} epochs on the same images enlarged to 96 × 96; it is right about
-   {teacher_top1:.2%} of the validation images.
 
 ```sh
-python tools/cifar10_teacher.py
 {command}
 ```
 
@@ -679,11 +669,8 @@ def write_card(
         for name, ((outputs, inputs), share) in result.zeros.items()
     )
     sides = {key: listed(vars(options)[key]) for key in ("dense_sides", "sparse_sides")}
-    teacher = read_teacher(options.teacher)
     text = CARD.format(
         **vars(options) | {"imagenet": options.imagenet.name} | sides,
-        teacher_epochs=teacher["epochs"],
-        teacher_top1=teacher["top1"],
         strides=listed(STRIDED),
         coarse_strides=listed(COARSE_STRIDED),
         file_bytes=model_path.stat().st_size,
