@@ -25,6 +25,7 @@ from .errors import (
 )
 from .evaluation import Accuracy, evaluate
 from .image import Prediction, classify, image_to_tensor
+from .prune import prune
 from .session import (
     InferenceSession,
     LayerInfo,
@@ -60,6 +61,7 @@ __all__ = [
     "isas",
     "load_model",
     "model_names",
+    "prune",
     "zoo",
     "Benchmark",
     "LayerBenchmark",

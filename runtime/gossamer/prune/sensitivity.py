@@ -68,7 +68,7 @@ def measure(
     saliencies
         By the names of the nodes to measure: of each weight, like the weights, at least 0.
     inputs
-        What to run: for each, values by the name of the input, as `InferenceSession.run` takes them.
+        What to run: values by the input's name, as `InferenceSession.run` takes them.
     sparsities
         At which to measure each layer.
     progress
