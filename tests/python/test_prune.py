@@ -156,7 +156,7 @@ def test_kernels_and_flattened_images_are_pruned_too() -> None:
     assert any("more pictures" in note for note in report.notes), "8 rows for 192 weights"
 
 
-def test_refitting_is_least_squares_on_the_weights_that_stay() -> None:
+def test_refitting_is_least_squares_on_the_weights_that_stay(monkeypatch) -> None:
     random = np.random.default_rng(3)
     weights, bias = random.normal(size=(6, 9)).astype(np.float32), random.normal(size=6)
     x = random.normal(size=(9, 9)) @ random.normal(size=(9, 5000)) + 1
@@ -164,11 +164,9 @@ def test_refitting_is_least_squares_on_the_weights_that_stay() -> None:
     with_one, with_one_now = (np.concatenate([v, np.ones((1, 5000))]) for v in (x, y))
     sums = Moments(with_one @ with_one.T, with_one @ with_one_now.T, with_one_now @ with_one_now.T)
     keep = keep_mask(saliency.magnitude(weights), Pattern(2), 0.5)
-    saliency_damping, saliency.DAMPING = saliency.DAMPING, 1e-9
-    try:
-        fitted = reconstruction.refit(weights, keep, sums)
-    finally:
-        saliency.DAMPING = saliency_damping
+    monkeypatch.setattr(saliency, "DAMPING", 1e-9)
+    monkeypatch.setattr(saliency, "SHRINKAGE", 0)
+    fitted = reconstruction.refit(weights, keep, sums)
     new_bias = reconstruction.corrected_bias(bias, weights, fitted, sums)
     wanted = weights @ x + bias[:, None]
     for row in range(6):
@@ -180,16 +178,14 @@ def test_refitting_is_least_squares_on_the_weights_that_stay() -> None:
         assert not fitted[row, ~keep[row]].any()
 
 
-def test_second_order_saliency_is_the_error_after_the_best_refit() -> None:
+def test_second_order_saliency_is_the_error_after_the_best_refit(monkeypatch) -> None:
     random = np.random.default_rng(4)
     weights = random.normal(size=(1, 6)).astype(np.float32)
     x = random.normal(size=(6, 6)) @ random.normal(size=(6, 400))
     covariance = x @ x.T
-    damping, saliency.DAMPING = saliency.DAMPING, 1e-12
-    try:
-        costs = saliency.second_order(weights, covariance, Pattern(1, 2))
-    finally:
-        saliency.DAMPING = damping
+    monkeypatch.setattr(saliency, "DAMPING", 1e-12)
+    monkeypatch.setattr(saliency, "SHRINKAGE", 0)
+    costs = saliency.second_order(weights, covariance, 400, Pattern(1, 2))
     for block in range(3):
         others = [column for column in range(6) if column // 2 != block]
         _, residual, *_ = np.linalg.lstsq(x[others].T, (weights @ x)[0])

@@ -266,7 +266,7 @@ def _saliencies(job: _Job, pattern: Pattern) -> dict[str, np.ndarray]:
                 "weights a row; more pictures would fit it better"
             )
         inputs = reconstruction.covariance(sums.dense)
-        result[layer.name] = saliency.second_order(layer.before, inputs, pattern)
+        result[layer.name] = saliency.second_order(layer.before, inputs, sums.count, pattern)
     return result
 
 

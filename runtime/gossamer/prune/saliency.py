@@ -7,7 +7,9 @@ import numpy as np
 from ..convert.pack import as_matrix
 from .pattern import Pattern
 
-DAMPING = 0.01  # of the mean variance of a layer's inputs
+# Of the mean variance of a layer's inputs, what is added to each: some always, more where there are
+# few samples for so many inputs, since then what they say of each other is mostly chance.
+DAMPING, SHRINKAGE = 0.01, 0.5
 
 
 def magnitude(weights: np.ndarray) -> np.ndarray:
@@ -15,7 +17,9 @@ def magnitude(weights: np.ndarray) -> np.ndarray:
     return weights.astype(np.float64) ** 2
 
 
-def second_order(weights: np.ndarray, inputs: np.ndarray, pattern: Pattern) -> np.ndarray:
+def second_order(
+    weights: np.ndarray, inputs: np.ndarray, samples: int, pattern: Pattern
+) -> np.ndarray:
     """Say how much a layer's output moves when a block goes and the others make up for it.
 
     Rows of a layer do not depend on each other, so a block costs the sum over its rows of
@@ -28,6 +32,8 @@ def second_order(weights: np.ndarray, inputs: np.ndarray, pattern: Pattern) -> n
         (M, C, ...).
     inputs
         Covariance H of what each column multiplies, (C * ..., C * ...).
+    samples
+        That it is from.
     pattern
         Whose blocks go.
 
@@ -37,7 +43,7 @@ def second_order(weights: np.ndarray, inputs: np.ndarray, pattern: Pattern) -> n
         Like `weights`: the cost of each weight's block, spread evenly over it in each row.
     """
     matrix = as_matrix(weights).astype(np.float64)
-    inverse = np.linalg.inv(damped(inputs))
+    inverse = np.linalg.inv(damped(inputs, samples))
     width = pattern.columns * (matrix.shape[1] // weights.shape[1])
     costs = np.empty(matrix.shape)
     for begin in range(0, matrix.shape[1], width):
@@ -47,7 +53,8 @@ def second_order(weights: np.ndarray, inputs: np.ndarray, pattern: Pattern) -> n
     return np.maximum(costs, 0).reshape(weights.shape)
 
 
-def damped(covariance: np.ndarray) -> np.ndarray:
-    """Add to the diagonal what lets a covariance be inverted, however few inputs it is from."""
-    mean = np.trace(covariance) / len(covariance)
-    return covariance + np.eye(len(covariance)) * (DAMPING * mean or 1.0)
+def damped(covariance: np.ndarray, samples: int) -> np.ndarray:
+    """Add to the diagonal what lets a covariance be inverted and trusted."""
+    size = len(covariance)
+    share = DAMPING + SHRINKAGE * size / samples
+    return covariance + np.eye(size) * (share * np.trace(covariance) / size or 1.0)
