@@ -68,3 +68,12 @@ __all__ = [
     "benchmark",
     "peak_macs_per_second",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import `gossamer.torch` when it is first used: PyTorch takes seconds."""
+    if name == "torch":
+        from importlib import import_module
+
+        return import_module(".torch", __name__)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
