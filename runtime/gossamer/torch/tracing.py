@@ -17,7 +17,8 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UnsupportedError
-from .channels import ChannelMap, Segments, concatenated
+from ..prune.spaces import Segments, concatenated
+from .channels import ChannelMap
 from .layers import CONVOLUTIONS
 
 
