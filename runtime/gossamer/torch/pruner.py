@@ -17,7 +17,7 @@ from .channels import ChannelMap
 from .layers import MASK, PrunedLayer, select_layers, to_numpy, value_for
 from .report import LayerReport, Report
 from .schedule import CubicSchedule
-from .tracing import trace_channels
+from .tracing import trace_channels, without_data
 
 _log = logging.getLogger("gossamer.torch")
 
@@ -374,16 +374,6 @@ def _record_inputs(model: nn.Module, inputs: list[list[object]]):
         if not inputs:
             bound = signature.bind(*positional, **named)
             bound.apply_defaults()
-            inputs.append([_without_data(value) for value in bound.arguments.values()])
+            inputs.append(without_data(list(bound.arguments.values())))
 
     return model.register_forward_pre_hook(record, with_kwargs=True)
-
-
-def _without_data(value: object) -> object:
-    if isinstance(value, Tensor):
-        return torch.empty_like(value, device="meta")
-    if isinstance(value, tuple | list):
-        return type(value)(map(_without_data, value))
-    if isinstance(value, dict):
-        return {key: _without_data(item) for key, item in value.items()}
-    return value
