@@ -356,7 +356,7 @@ class Random(nn.Module):
             self.layers.append(layer)
             self.plan.append((kind, source, other))
             widths.append(outputs)
-        self.head = nn.Linear(4 * sum(widths[-3:]), 3)
+        self.head = nn.Linear(4 * sum(widths), 3)
 
     def forward(self, image):
         values = [self.layers[0](image)]
@@ -371,7 +371,7 @@ class Random(nn.Module):
             elif kind == "flip":
                 x = torch.flip(x, [1])
             values.append(F.hardswish(x) / 2)
-        pooled = [F.adaptive_avg_pool2d(value, 2).flatten(1) for value in values[-3:]]
+        pooled = [F.adaptive_avg_pool2d(value, 2).flatten(1) for value in values]
         return self.head(torch.cat(pooled, 1))
 
 
@@ -388,10 +388,6 @@ def test_channels_of_any_network_move_without_changing_it(plan, seed):
     torch.manual_seed(seed)
     model = Random(plan).double().eval()
     used = answers(model, images().double())
-    try:
-        channels = trace(model.train())
-    except gossamer.UnsupportedError as error:
-        assert "takes no part" in str(error)  # a value that nothing reads
-        return
+    channels = trace(model.train())
     channels.move(model, random_orders(channels, seed))
     assert (answers(model, images().double()) - used).abs().max() < 1e-9

@@ -229,7 +229,7 @@ class Pruner:
             keep = self._regrown(layer, saliency, sparsity) if self._regrowth else None
             if keep is None:
                 keep = keep_mask(saliency, layer.pattern, sparsity) & layer.mask.cpu().numpy()
-            layer.mask.copy_(torch.from_numpy(keep))
+            layer.mask.copy_(torch.from_numpy(np.array(keep)))
 
     def _regrown(
         self, layer: PrunedLayer, saliency: np.ndarray, sparsity: float
@@ -283,7 +283,7 @@ class Pruner:
         saliencies = [layer.saliency() for layer in self._layers]
         sparsities = self._sparsities(saliencies, self.schedule.sparsity)
         kept = [
-            float(saliency[keep_mask(saliency, layer.pattern, sparsity)].sum() / saliency.sum())
+            _share(saliency, keep_mask(saliency, layer.pattern, sparsity))
             for layer, saliency, sparsity in zip(self._layers, saliencies, sparsities, strict=True)
         ]
         return kept, sparsities
@@ -295,6 +295,11 @@ class Pruner:
     def _note(self, note: str) -> None:
         self.notes.append(note)
         _log.warning(note)
+
+
+def _share(saliency: np.ndarray, keep: np.ndarray) -> float:
+    total = saliency.sum(dtype=np.float64)
+    return float(saliency[keep].sum(dtype=np.float64) / total) if total else 1.0
 
 
 def _below_one_threshold(
