@@ -29,8 +29,7 @@ except ModuleNotFoundError as error:
     if package not in ("numpy", "torch"):
         raise
     raise MissingDependencyError(
-        f"pruning in training needs the package '{package}'; "
-        "run: pip install 'gossamer-nn[torch]'"
+        f"pruning in training needs the package '{package}'; run: pip install 'gossamer-nn[torch]'"
     ) from error
 
 __all__ = [

@@ -64,13 +64,15 @@ class Pruner:
         Whose state moves along when channels are rearranged.
     rearrange
         Before the first masks, put output channels that need the same inputs next to each other,
-        so that they share blocks; the model computes what it did, and everything that
-        is behind it, too. This needs the optimizer, a forward pass before, and a model that
-        torch.fx traces; otherwise channels stay where they are and `notes` says why.
+        so that they share blocks. The model computes what it did; copies that were made before,
+        such as averages of its weights, keep the old order. This needs the optimizer, a forward
+        pass before, and a model that torch.fx traces; otherwise channels stay where they are and
+        `notes` says why.
     regrowth
         Share of the kept weights, 0 to below 1, that at the schedule's begin is exchanged for
         pruned ones with large gradients (RigL, arXiv:1911.11134); it falls to 0 along a cosine
-        until the schedule's end. Regrown weights start at zero.
+        until the schedule's end. Regrown weights start at zero. At steps that lay masks, pruned
+        weights have gradients too.
 
     Attributes
     ----------
