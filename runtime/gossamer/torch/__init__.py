@@ -25,11 +25,11 @@ try:
     from .report import LayerReport, Report
     from .schedule import CubicSchedule
 except ModuleNotFoundError as error:
-    if error.name not in ("numpy", "torch"):
+    package = str(error.name).partition(".")[0]
+    if package not in ("numpy", "torch"):
         raise
     raise MissingDependencyError(
-        f"pruning in training needs the package '{error.name}'; "
-        "run: pip install 'gossamer-nn[torch]'"
+        f"pruning in training needs the package '{package}'; run: pip install 'gossamer-nn[torch]'"
     ) from error
 
 __all__ = [

@@ -17,7 +17,7 @@ from .channels import ChannelMap
 from .layers import MASK, PrunedLayer, select_layers, to_numpy, value_for
 from .report import LayerReport, Report
 from .schedule import CubicSchedule
-from .tracing import trace_channels
+from .tracing import trace_channels, without_data
 
 _log = logging.getLogger("gossamer.torch")
 
@@ -64,13 +64,15 @@ class Pruner:
         Whose state moves along when channels are rearranged.
     rearrange
         Before the first masks, put output channels that need the same inputs next to each other,
-        so that they share blocks; the model computes what it did, and everything that
-        is behind it, too. This needs the optimizer, a forward pass before, and a model that
-        torch.fx traces; otherwise channels stay where they are and `notes` says why.
+        so that they share blocks. The model computes what it did; copies that were made before,
+        such as averages of its weights, keep the old order. This needs the optimizer, a forward
+        pass before, and a model that torch.fx traces; otherwise channels stay where they are and
+        `notes` says why.
     regrowth
         Share of the kept weights, 0 to below 1, that at the schedule's begin is exchanged for
         pruned ones with large gradients (RigL, arXiv:1911.11134); it falls to 0 along a cosine
-        until the schedule's end. Regrown weights start at zero.
+        until the schedule's end. Regrown weights start at zero. At steps that lay masks, pruned
+        weights have gradients too.
 
     Attributes
     ----------
@@ -229,7 +231,7 @@ class Pruner:
             keep = self._regrown(layer, saliency, sparsity) if self._regrowth else None
             if keep is None:
                 keep = keep_mask(saliency, layer.pattern, sparsity) & layer.mask.cpu().numpy()
-            layer.mask.copy_(torch.from_numpy(keep))
+            layer.mask.copy_(torch.from_numpy(np.array(keep)))
 
     def _regrown(
         self, layer: PrunedLayer, saliency: np.ndarray, sparsity: float
@@ -283,7 +285,7 @@ class Pruner:
         saliencies = [layer.saliency() for layer in self._layers]
         sparsities = self._sparsities(saliencies, self.schedule.sparsity)
         kept = [
-            float(saliency[keep_mask(saliency, layer.pattern, sparsity)].sum() / saliency.sum())
+            _share(saliency, keep_mask(saliency, layer.pattern, sparsity))
             for layer, saliency, sparsity in zip(self._layers, saliencies, sparsities, strict=True)
         ]
         return kept, sparsities
@@ -295,6 +297,11 @@ class Pruner:
     def _note(self, note: str) -> None:
         self.notes.append(note)
         _log.warning(note)
+
+
+def _share(saliency: np.ndarray, keep: np.ndarray) -> float:
+    total = saliency.sum(dtype=np.float64)
+    return float(saliency[keep].sum(dtype=np.float64) / total) if total else 1.0
 
 
 def _below_one_threshold(
@@ -374,16 +381,6 @@ def _record_inputs(model: nn.Module, inputs: list[list[object]]):
         if not inputs:
             bound = signature.bind(*positional, **named)
             bound.apply_defaults()
-            inputs.append([_without_data(value) for value in bound.arguments.values()])
+            inputs.append(without_data(list(bound.arguments.values())))
 
     return model.register_forward_pre_hook(record, with_kwargs=True)
-
-
-def _without_data(value: object) -> object:
-    if isinstance(value, Tensor):
-        return torch.empty_like(value, device="meta")
-    if isinstance(value, tuple | list):
-        return type(value)(map(_without_data, value))
-    if isinstance(value, dict):
-        return {key: _without_data(item) for key, item in value.items()}
-    return value

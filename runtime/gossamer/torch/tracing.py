@@ -37,7 +37,7 @@ def trace_channels(model: nn.Module, arguments: Sequence[object]) -> ChannelMap:
     model
         As it is run in training.
     arguments
-        Of `forward`, in order, defaults included; of tensors only shape and dtype count.
+        Of `forward`, in order, defaults included; of tensors only the shapes count.
 
     Raises
     ------
@@ -46,13 +46,14 @@ def trace_channels(model: nn.Module, arguments: Sequence[object]) -> ChannelMap:
         it is not known what else the model computes.
     """
     try:
-        bare = copy.deepcopy(model).to("meta")
+        bare = copy.deepcopy(model).to("meta", torch.float32)
         graph = fx.Tracer().trace(bare)
         recorder = _Recorder(fx.GraphModule(bare.eval(), graph))  # any batch will do in evaluation
-        recorder.run(*arguments)
+        recorder.run(*without_data(arguments))
     except Exception as error:  # whatever the model's own code raises when it meets a symbol
+        reason = str(error).strip().partition("\n")[0]
         raise UnsupportedError(
-            f"torch.fx cannot trace the model ({type(error).__name__}: {str(error).strip()})"
+            f"torch.fx cannot trace the model ({type(error).__name__}: {reason})"
         ) from error
     walk = _Walk(model, recorder.values)
     for node in recorder.values:
@@ -165,6 +166,7 @@ class _Walk:
             ({"pad"}, self._pad),
             ({"expand", "expandas"}, self._expand),
             ({"permute"}, self._permute),
+            ({"getitem"}, self._index),
         ):
             if name in names:
                 return rule
@@ -300,7 +302,7 @@ class _Walk:
     def _concatenate(self, node: fx.Node) -> Layout | None:
         parts = node.args[0] if node.args else node.kwargs.get("tensors")
         axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-        if not isinstance(axis, int) or not all(isinstance(part, fx.Node) for part in parts):
+        if not isinstance(axis, int) or not isinstance(parts, tuple | list):
             return None
         axis %= len(self._shape(node))
         if any(self.layouts[p] and self.layouts[p].axis != axis for p in parts):
@@ -331,6 +333,12 @@ class _Walk:
         axes = [axis % len(axes) for axis in axes]
         return Layout(axes.index(layout.axis), layout.segments)
 
+    def _index(self, node: fx.Node) -> Layout | None:
+        """Understood is what adds axes only, such as [:, :, None, None]."""
+        index = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
+        plain = all(item is None or item == slice(None) for item in index)
+        return self._reshape(node) if plain else None
+
     # Looking things up.
 
     def _single(self, node: fx.Node) -> Layout | None:
@@ -357,6 +365,18 @@ class _Walk:
     def _refuse_parameters(self, tensors: Sequence[Tensor]) -> None:
         self.reached.update(tensors)
         self.opaque.update(tensors)
+
+
+def without_data(value: object) -> object:
+    """Leave nothing of the tensors in a value but their shapes; floats become f32."""
+    if isinstance(value, Tensor):
+        dtype = torch.float32 if value.is_floating_point() else value.dtype
+        return torch.empty_like(value, dtype=dtype, device="meta")
+    if isinstance(value, tuple | list):
+        return type(value)(map(without_data, value))
+    if isinstance(value, dict):
+        return {key: without_data(item) for key, item in value.items()}
+    return value
 
 
 def _is_torch(function: Callable) -> bool:
