@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..convert import cost_model, prediction
+from ..convert import cost_model, pack, prediction
 from ..convert.ir import Graph, Node, Value
 from ..convert.lower import lower
 from ..errors import InputError
@@ -68,7 +68,7 @@ def measure(
     saliencies
         By the names of the nodes to measure: of each weight, like the weights, at least 0.
     inputs
-        What to run: for each, values by the name of the input, as `InferenceSession.run` takes them.
+        What to run: values by the input's name, as `InferenceSession.run` takes them.
     sparsities
         At which to measure each layer.
     progress
@@ -132,7 +132,7 @@ def _storage(graph: Graph) -> dict[str, str]:
     return {
         node.name: f"{prediction.chosen_matrix(node, costs).block_rows}x1"
         for node in graph.nodes
-        if prediction.pack.has_matrix(node)
+        if pack.has_matrix(node)
     }
 
 
