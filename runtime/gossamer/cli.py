@@ -213,8 +213,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--calibrate",
         metavar="FILE",
-        help="instead of a model, measure what each way to store weights costs here, and write it "
-        "for convert --costs",
+        help="instead of a model, measure what the engine's work costs here, and write it for "
+        "convert --costs",
     )
     bench.add_argument("--runs", type=_count, default=50, help="measured runs (default: 50)")
     bench.add_argument("--threads", type=_count, help="default: processors, at most 4")
@@ -479,17 +479,28 @@ def _calibrate(options: argparse.Namespace) -> int:
         ) from error
     costs = calibrate(options.isa, options.runs)
     save(costs, options.calibrate)
-    _print_table(_cost_rows(costs), right_aligned=range(1, 4))
+    _print_table(_cost_rows(costs), right_aligned=range(1, 5))
+    print()
+    _print_table(_step_rows(costs), right_aligned=range(1, 3))
     print(f"{options.calibrate}: costs of {costs.target}, {costs.measured}")
     return 0
 
 
 def _cost_rows(costs: CostModel) -> Iterator[Sequence[str]]:
-    yield "picoseconds", "weight, dense", "block, sparse", "row of blocks, sparse"
+    yield "picoseconds", "weight, dense", "block, sparse", "row of blocks", "block, each tile"
     for what, kind in (("conv, a pixel", costs.conv), ("fully connected", costs.fully_connected)):
         for rows, cost in kind.blocks.items():
-            numbers = f"{cost.weight:.1f}", f"{cost.block:.1f}", f"{cost.row:.0f}"
-            yield f"{what}, {rows}x1", *numbers
+            numbers = cost.weight, cost.block, cost.row, cost.tile
+            yield f"{what}, {rows}x1", *(f"{number:.1f}" for number in numbers)
+
+
+def _step_rows(costs: CostModel) -> Iterator[Sequence[str]]:
+    operators = costs.need_operators()
+    yield "picoseconds", "vector", "plane"
+    for name, cost in operators.steps.items():
+        yield name.replace("_", " "), f"{cost.vector:.0f}", f"{cost.plane:.0f}"
+    for what in ("run", "layer", "far_byte"):
+        yield what.replace("_", " "), f"{getattr(operators, what):.0f}", ""
 
 
 def _bench_rows(measured: Benchmark) -> Iterator[Sequence[str]]:

@@ -25,7 +25,7 @@ BLOCK_ROWS = (1, 2, 4, 8)
 STEPS = (
     *("depthwise_3x3_stride_1", "depthwise_3x3_stride_2"),
     *("depthwise_5x5_stride_1", "depthwise_5x5_stride_2", "depthwise_packed"),
-    *("input", "pack", "pixels", "flatten", "global_average_pool", "softmax"),
+    *("input", "pack", "flatten", "global_average_pool", "softmax"),
     *("add", "clamp", "multiply", "scale", "sigmoid", "silu"),
 )
 
@@ -139,7 +139,7 @@ class StepCost:
     vector
         Each vector of a plane.
     plane
-        Each plane, and each row where rows are packed: what it takes besides its vectors.
+        Each plane: what it takes besides its vectors; zero for what does not stop at planes.
     """
 
     vector: float

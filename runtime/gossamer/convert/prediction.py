@@ -192,21 +192,18 @@ def _phases(node: Node) -> int:
 
 
 def _pack(node: Node, operators: OperatorCosts) -> float:
-    """Pack what a convolution reads, row by row, and unpack what it wrote with surplus columns."""
-    images, channels, height, width = node.inputs[0].shape
-    if node.op == "conv_pixels":
-        images, height, width, channels = node.inputs[0].shape
-    packed_rows, columns = _packed_size(node)
-    rows = images * channels * _phases(node) * packed_rows
-    cost = _steps(operators, "pack", rows, rows * operators.vectors(columns))
-    if node.op == "conv_pixels":
-        vectors = images * channels * height * operators.vectors(width)
-        cost += vectors * operators.steps["pixels"].vector
+    """Pack what a convolution reads, and unpack what it wrote with surplus columns.
+
+    Interleaved pixels take no longer than planes do.
+    """
+    pixels = node.op == "conv_pixels"
+    images, channels = (node.inputs[0].shape[axis] for axis in (0, 3 if pixels else 1))
+    rows, columns = _packed_size(node)
+    vectors = images * channels * _phases(node) * rows * operators.vectors(columns)
     _, outputs, out_y, out_x = node.output.shape
     if node.attributes["groups"] == 1 and out_x % operators.lanes:
-        rows = images * outputs * out_y
-        cost += _steps(operators, "pack", rows, rows * operators.vectors(out_x))
-    return cost
+        vectors += images * outputs * out_y * operators.vectors(out_x)
+    return vectors * operators.steps["pack"].vector
 
 
 def _depthwise(node: Node, operators: OperatorCosts) -> float:

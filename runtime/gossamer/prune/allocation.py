@@ -7,7 +7,6 @@ Chosen is what adds up to the smallest loss within the budget.
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,7 @@ from ..convert.cost_model import CostModel
 from ..convert.ir import Graph, Node
 from ..errors import InputError
 from . import knapsack
-from .pattern import Pattern, element_saliency, keep_mask
+from .pattern import Pattern, removal_order
 from .plan import LayerPlan
 
 PATTERNS = (Pattern(1), Pattern(2), Pattern(4), Pattern(8))
@@ -168,25 +167,26 @@ def candidates(
     patterns: Sequence[Pattern] = PATTERNS,
     error_curve: ErrorCurve = float,
 ) -> list[Candidate]:
-    """List what can be done to a node: nothing, or what makes it faster.
+    """List what can be done to a node: nothing, or what makes it measurably faster.
 
     Times are those of the storage that the converter would choose for the pruned weights.
     """
     weights = node.inputs[1].data
     unpruned = prediction.node_seconds(node, costs)
     found = [Candidate(None, unpruned, int(np.count_nonzero(weights)), 0.0)]
-    elements = element_saliency(saliency)
-    total = float(elements.sum())
-    for pattern, sparsity in itertools.product(patterns, SPARSITIES):
-        kept = keep_mask(saliency, pattern, sparsity)
-        pruned = kept & (weights != 0)
-        matrix = prediction.chosen_matrix(node, costs, pruned)
-        seconds = prediction.node_seconds(node, costs, matrix)
-        if seconds < unpruned:
-            lost = float(elements[~kept.reshape(*elements.shape, -1)[:, :, 0]].sum())
-            loss = float(error_curve(lost / total if total else 0.0))
-            plan = LayerPlan(pattern, sparsity)
-            found.append(Candidate(plan, seconds, int(np.count_nonzero(pruned)), loss))
+    total = float(saliency.sum(dtype=np.float64))
+    for pattern in patterns:
+        order = removal_order(saliency, pattern)
+        for sparsity in SPARSITIES:
+            kept = order >= sparsity - 1e-12
+            stored = kept & (weights != 0)
+            matrix = prediction.chosen_matrix(node, costs, stored)
+            seconds = prediction.node_seconds(node, costs, matrix)
+            if seconds < unpruned * (1 - pack.NOISE):
+                lost = total - float(saliency.sum(dtype=np.float64, where=kept))
+                loss = float(error_curve(max(lost / total, 0.0) if total else 0.0))
+                plan = LayerPlan(pattern, sparsity)
+                found.append(Candidate(plan, seconds, int(np.count_nonzero(stored)), loss))
     return found
 
 

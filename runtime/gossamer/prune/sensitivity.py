@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..convert import cost_model, prediction
+from ..convert import cost_model, pack, prediction
 from ..convert.ir import Graph, Node, Value
 from ..convert.lower import lower
 from ..errors import InputError
@@ -132,7 +132,7 @@ def _storage(graph: Graph) -> dict[str, str]:
     return {
         node.name: f"{prediction.chosen_matrix(node, costs).block_rows}x1"
         for node in graph.nodes
-        if prediction.pack.has_matrix(node)
+        if pack.has_matrix(node)
     }
 
 
