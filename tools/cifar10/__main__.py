@@ -102,7 +102,9 @@ def main() -> None:
         return
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
-    sets = [load_images(path, options.out) for path in (options.train, options.validation)]
+    sets = []
+    if options.command == "train" or options.epochs:
+        sets = [load_images(path, options.out) for path in (options.train, options.validation)]
     if options.command == "train":
         defaults = vars(parser().parse_args(["train"]))
         embedded.train(options, defaults.get, sets)
