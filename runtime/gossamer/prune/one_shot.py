@@ -24,7 +24,7 @@ from .activations import Moments
 from .allocation import allocate
 from .channels import ChannelMap
 from .pattern import Pattern, element_saliency, keep_mask
-from .plan import LayerPlan
+from .plan import LayerPlan, below_one_threshold
 from .rearrangement import identity, kept_share, rearrange
 from .report import LayerReport, PruneReport
 from .spaces import Layer, pose
@@ -278,7 +278,12 @@ def _plan(
     if sparsity is not None and budget.allocation == "uniform":
         plans = {layer.name: LayerPlan(budget.blocks, sparsity) for layer in job.layers}
     elif sparsity is not None and budget.allocation == "global":
-        plans = _one_threshold(saliencies, budget.blocks, sparsity)
+        patterns = [budget.blocks] * len(saliencies)
+        shares = below_one_threshold(list(saliencies.values()), patterns, sparsity)
+        plans = {
+            name: LayerPlan(budget.blocks, share)
+            for name, share in zip(saliencies, shares, strict=True)
+        }
     else:
         limits = {"seconds": budget.seconds, "speedup": budget.speedup, "sparsity": sparsity}
         chosen = allocate(job.graph, saliencies, costs, **limits)
@@ -293,20 +298,6 @@ def _plan(
                 f"{' × '.join(map(str, layer.before.shape[:2]))} weights; the last ones are smaller"
             )
     job.layers = [layer for layer in job.layers if layer.plan and layer.plan.sparsity > 0]
-
-
-def _one_threshold(
-    saliencies: Mapping[str, np.ndarray], pattern: Pattern, sparsity: float
-) -> dict[str, LayerPlan]:
-    """Let the blocks go that are least salient in the whole network."""
-    means = {
-        name: pattern.expand(pattern.block_means(element_saliency(values)), values.shape)
-        for name, values in saliencies.items()
-    }
-    flat = np.concatenate([mean.ravel() for mean in means.values()])
-    gone = round(sparsity * flat.size)
-    threshold = np.partition(flat, gone)[gone] if gone else -1.0
-    return {name: LayerPlan(pattern, float(np.mean(m < threshold))) for name, m in means.items()}
 
 
 def _rearrange(job: _Job, saliencies: dict[str, np.ndarray], wanted: bool) -> None:
