@@ -51,10 +51,12 @@ def prune(
     sparsity
         Share of each layer's weights, 0 to below 1, that is to be zero.
     pattern
-        Output x input channels that live or die together: "1x1", "2x1", "4x1", "8x1", ...
+        Output x input channels that live or die together: "1x1", "2x1", "4x1", "8x1", ... Where it
+        does not divide a layer, the last blocks are smaller.
     data
         What to calibrate with: a folder or tar file of pictures, or arrays like the model's input.
-        Without it, weights go by their size alone, and none is refitted.
+        Without it, weights go by their size alone, and none is refitted; a budget takes all layers
+        to move the output alike, instead of measuring how much each does.
     limit
         Take at most so many pictures or arrays.
     allocation
