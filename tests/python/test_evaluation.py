@@ -322,7 +322,7 @@ def test_the_command_compares_and_lists_classes(
     assert cli.main(arguments) == 0
     assert capsys.readouterr().out.splitlines() == [
         "class  pictures    top-1  most frequent wrong answer",
-        "red           2   50.00%  blue, 1 times",
+        "red           2   50.00%  blue (1)",
         "green         1  100.00%",
         "blue          1  100.00%",
         "",

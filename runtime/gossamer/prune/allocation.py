@@ -260,7 +260,8 @@ def _by_weights(choices: _Choices, sparsity: float, weights: int) -> _Chosen:
         fewest = sum(min(c.kept for c in of) for of in choices.values())
         raise InputError(
             f"{sparsity:.1%} zeros asked for, but at most {1 - fewest / weights:.1%} are reachable "
-            "where they make layers faster; take other patterns, or prune all layers alike"
+            "where they make layers faster; take another pattern, or prune all layers alike "
+            "(allocation 'uniform')"
         )
     return chosen, ""
 
