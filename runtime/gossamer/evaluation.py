@@ -198,7 +198,8 @@ def share_interval(hits: int, n: int) -> Interval:
     share, weight = hits / n, _Z**2 / n
     middle = (share + weight / 2) / (1 + weight)
     reach = math.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
-    return Interval(max(middle - reach, 0.0), min(middle + reach, 1.0))
+    low, high = min(middle - reach, share), max(middle + reach, share)  # whatever rounding says
+    return Interval(max(low, 0.0), min(high, 1.0))
 
 
 def difference_interval(gained: int, lost: int, n: int) -> Interval:

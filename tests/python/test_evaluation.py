@@ -161,7 +161,7 @@ def test_the_interval_of_a_share_is_wilsons(hits_and_n: tuple[int, int]) -> None
     """Its ends are the shares of which what was seen lies just within 1.96 standard deviations."""
     hits, n = hits_and_n
     low, high = share_interval(hits, n)
-    assert 0 <= low <= hits / n + 1e-12 and hits / n - 1e-12 <= high <= 1
+    assert 0 <= low <= hits / n <= high <= 1
     for end in (low, high):
         if 1e-9 < end < 1 - 1e-9:
             assert (hits / n - end) ** 2 == pytest.approx(1.959964**2 * end * (1 - end) / n)
