@@ -23,7 +23,7 @@ from .errors import (
     OutOfMemoryError,
     UnsupportedError,
 )
-from .evaluation import Accuracy, evaluate
+from .evaluation import Accuracy, ClassAccuracy, Comparison, Interval, evaluate
 from .image import Prediction, classify, image_to_tensor
 from .prune import prune
 from .session import (
@@ -39,11 +39,14 @@ __version__ = _version("gossamer-nn")
 
 __all__ = [
     "Accuracy",
+    "ClassAccuracy",
+    "Comparison",
     "EngineError",
     "GossamerError",
     "ImageError",
     "InferenceSession",
     "InputError",
+    "Interval",
     "LayerInfo",
     "MissingDependencyError",
     "MissingFileError",

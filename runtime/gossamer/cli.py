@@ -20,7 +20,7 @@ from .convert.cost_model import CostModel, save
 from .convert.write import write_atomically
 from .embedded import model_names, open_model
 from .errors import GossamerError, InputError, MissingDependencyError
-from .evaluation import Accuracy, evaluate
+from .evaluation import Accuracy, ClassAccuracy, Interval, evaluate
 from .image import classify
 from .prune import prune
 from .serve import PAGE, Server, find_root
@@ -90,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate",
         help="measure accuracy",
         description="Print the shares, 0 to 1, of pictures whose class is the model's first guess "
-        "(top1) or among its first five (top5), and the number of pictures (n).",
+        "(top1) or among its first five (top5), each with the interval that holds the true share "
+        "with 95 % confidence, and the number of pictures (n).",
     )
     evaluate.set_defaults(command=_evaluate)
     evaluate.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
@@ -99,6 +100,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TAR|DIR",
         required=True,
         help="pictures in folders named like the model's labels, or files NNN_….jpg (class NNN)",
+    )
+    evaluate.add_argument(
+        "--reference",
+        metavar="MODEL",
+        help="another model of the same classes: how often both agree, and the difference of top1",
+    )
+    evaluate.add_argument(
+        "--per-class",
+        action="store_true",
+        help="print each class's pictures, top1, and most frequent wrong answer",
     )
     evaluate.add_argument(
         "--limit", metavar="N", type=_count, help="take N pictures, evenly spread over the data"
@@ -159,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     pruner.add_argument("source", metavar="SRC", help="an .onnx or .goss file")
     pruner.add_argument("destination", metavar="DST", help="the .goss file to write")
     budget = pruner.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--sparsity", type=float, help="share of each layer's weights to zero")
+    budget.add_argument("--sparsity", type=float, help="share of the layers' weights to zero")
     budget.add_argument("--latency", metavar="TIME", help="what a run may take, such as 12ms")
     budget.add_argument("--speedup", type=float, help="how many times faster it is to run")
     pruner.add_argument(
@@ -168,9 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     pruner.add_argument(
         "--allocation",
         choices=("uniform", "global", "cost"),
-        default="uniform",
         help="how --sparsity is spread: alike over all layers, by one threshold of saliency, or "
-        "where it makes layers faster (default: uniform)",
+        "so that the output moves least, by layers that zeros make faster (default: cost with "
+        "--data, uniform without)",
     )
     pruner.add_argument(
         "--data", metavar="TAR|DIR", help="pictures to calibrate with; without, weights go by size"
@@ -272,18 +283,46 @@ def _print_predictions(image: str, predictions: Sequence[Any]) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    session = open_model(options.model)
     show = sys.stderr.isatty()
     accuracy = evaluate(
-        session, options.data, limit=options.limit, progress=_show_progress if show else None
+        open_model(options.model),
+        options.data,
+        reference=open_model(options.reference) if options.reference else None,
+        limit=options.limit,
+        progress=_show_progress if show else None,
     )
     if show:
         print(file=sys.stderr)
     if options.json:
-        _print_json(accuracy._asdict())
-    else:
-        print(f"top-1 {accuracy.top1:.2%}, top-5 {accuracy.top5:.2%} of {accuracy.n} pictures")
+        document = dataclasses.asdict(accuracy)
+        if not options.per_class:
+            del document["classes"]
+        _print_json(document)
+        return 0
+    if options.per_class:
+        _print_table(_class_rows(accuracy.classes), right_aligned=range(1, 3))
+        print()
+    print(f"{accuracy.n} pictures; in brackets: 95 % confidence")
+    _print_fact("top-1", f"{accuracy.top1:.2%} {_percents(accuracy.top1_interval)}")
+    _print_fact("top-5", f"{accuracy.top5:.2%} {_percents(accuracy.top5_interval)}")
+    if compared := accuracy.comparison:
+        _print_fact("reference", f"top-1 {compared.top1:.2%}")
+        _print_fact("agreement", f"the same first answer for {compared.agreement:.2%}")
+        difference = f"{100 * compared.difference:+.2f} points of top-1"
+        low, high = (f"{100 * end:+.2f}" for end in compared.interval)
+        _print_fact("difference", f"{difference} [{low}, {high}]")
     return 0
+
+
+def _percents(interval: Interval) -> str:
+    return f"[{interval.low:.2%}, {interval.high:.2%}]"
+
+
+def _class_rows(classes: Sequence[ClassAccuracy]) -> Iterator[Sequence[str]]:
+    yield "class", "pictures", "top-1", "most frequent wrong answer"
+    for of in classes:
+        wrong = "" if of.mistaken_for is None else f"{of.mistaken_for} ({of.mistakes})"
+        yield of.label, str(of.n), f"{of.top1:.2%}", wrong
 
 
 def _show_progress(so_far: Accuracy, total: int) -> None:

@@ -138,7 +138,7 @@ def test_a_budget_that_is_met_already_prunes_nothing_and_says_so(network, salien
 def test_patterns_that_do_not_pay_are_never_candidates(network, saliencies):
     for node in network.nodes:
         if node.name in saliencies:
-            unpruned, *others = candidates(node, saliencies[node.name], COSTS)
+            unpruned, *others = candidates([node], saliencies[node.name], COSTS)
             assert unpruned.plan is None
             assert all(candidate.seconds < 0.98 * unpruned.seconds for candidate in others)
             # An index for each of 90 % of the weights takes longer than all of them without.

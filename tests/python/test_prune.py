@@ -49,7 +49,9 @@ def scores(content: bytes, inputs: list[np.ndarray]) -> np.ndarray:
 
 @pytest.mark.parametrize("pattern", ["1x1", "2x1", "4x1", "8x1", "4x4"])
 def test_whole_blocks_go_and_at_least_the_asked_share(dense: Path, pattern: str) -> None:
-    content, report = pruned(dense, sparsity=0.5, pattern=pattern, data=images(4))
+    content, report = pruned(
+        dense, sparsity=0.5, pattern=pattern, data=images(4), allocation="uniform"
+    )
     blocks = Pattern.parse(pattern)
     nodes = {node.name: node for node in read.read_graph(content, "pruned").nodes}
     assert len(report.layers) == len(
@@ -67,6 +69,7 @@ def test_what_stays_is_refitted_and_the_output_moves_less(dense: Path) -> None:
     wanted = scores(dense.read_bytes(), others)
 
     def error(**options) -> float:
+        options["allocation"] = "uniform"
         content, report = pruned(dense, sparsity=0.5, pattern="4x1", **options)
         assert all(
             layer.error is None or layer.error <= layer.error_before + 1e-9
@@ -113,7 +116,9 @@ def test_zeros_that_are_there_stay_and_count(tmp_path: Path) -> None:
     path = tmp_path / "sparse.goss"
     path.write_bytes(zoo.build("mobilenet_v1", sparsity=0.6, pattern="1x1", **SIZE))
     before = {n.name: n for n in read.read_graph(path.read_bytes(), "").nodes}
-    content, report = pruned(path, sparsity=0.5, pattern="1x1", data=images(3), rearrange=False)
+    content, report = pruned(
+        path, sparsity=0.5, pattern="1x1", data=images(3), rearrange=False, allocation="uniform"
+    )
     assert all(layer.zeros == pytest.approx(0.6, abs=0.01) for layer in report.layers)
     for node in read.read_graph(content, "").nodes:
         if node.name in {layer.name for layer in report.layers}:
@@ -150,7 +155,7 @@ def test_kernels_and_flattened_images_are_pruned_too() -> None:
     x = g.node("Gemm", x, g.weights(5, 16), g.weights(5), transB=1)
     model = g.model(g.node("Softmax", x, axis=1))
     inputs = [RANDOM.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(8)]
-    report = gossamer.prune(model, None, sparsity=0.5, pattern="4x1", data=inputs)
+    report = gossamer.prune(model, None, sparsity=0.5, data=inputs, allocation="uniform")
     assert [layer.shape for layer in report.layers] == [(12, 8, 3, 3), (16, 192)]
     assert all(layer.error < layer.error_before for layer in report.layers)
     assert any("more pictures" in note for note in report.notes), "8 rows for 192 weights"
@@ -217,6 +222,97 @@ def test_layers_can_be_left_out_and_wrong_names_are_named(dense: Path) -> None:
         pruned(dense, sparsity=0.5, exclude=["nonsense"])
 
 
+def test_a_budget_weighs_layers_by_how_they_move_the_output(dense: Path) -> None:
+    _, measured = pruned(dense, speedup=1.3, data=images(3))
+    assert any("was measured with 3 inputs" in note for note in measured.notes)
+    _, guessed = pruned(dense, speedup=1.3)
+    assert any("taken to move the output alike" in note for note in guessed.notes)
+    _, uniform = pruned(dense, sparsity=0.3, data=images(3), allocation="uniform")
+    assert not any("output" in note for note in uniform.notes), "no layer was weighed"
+
+
+def test_sensitivity_is_measured_with_some_of_the_inputs(dense: Path) -> None:
+    steps = []
+    _, report = pruned(
+        dense, sparsity=0.3, data=images(40), progress=lambda *step: steps.append(step)
+    )
+    assert any("was measured with 20 inputs" in note for note in report.notes)
+    layers = len(gossamer.prune(dense, None, sparsity=0.3).layers)
+    assert [step for step in steps if step[0] == "measuring sensitivity"] == [
+        ("measuring sensitivity", done, layers) for done in range(1, layers + 1)
+    ]
+
+
+def test_a_share_that_pays_nowhere_is_refused_with_the_way_out() -> None:
+    model = chain((8, 3), (8, 8), (8, 8), size=2)
+    inputs = [RANDOM.normal(size=(1, 3, 2, 2)).astype(np.float32) for _ in range(4)]
+    with pytest.raises(gossamer.InputError, match="0.0% are reachable.*allocation 'uniform'"):
+        gossamer.prune(model, None, sparsity=0.9, pattern="1x1", data=inputs)
+
+
+def test_a_share_of_zeros_is_reached_in_the_pattern_that_is_asked_for(dense: Path) -> None:
+    _, report = pruned(dense, sparsity=0.3, pattern="2x1", allocation="cost")
+    assert {layer.pattern for layer in report.layers} == {"2x1"}
+
+
+def chain(*weights: tuple[int, ...] | str, size: int = 6) -> onnx.ModelProto:
+    """Pointwise convolutions, one behind the other; a name takes those weights again."""
+    g = GraphBuilder(13, x=(1, 3, size, size))
+    g.random = np.random.default_rng(5)
+    x = "x"
+    for shape in weights:
+        name = shape if isinstance(shape, str) else g.weights(*shape, 1, 1)
+        x = g.node("Relu", g.node("Conv", x, name, g.weights(weights[0][0])))
+    return g.model(x)
+
+
+def small_images(count: int) -> list[np.ndarray]:
+    return [RANDOM.normal(size=(1, 3, 6, 6)).astype(np.float32) for _ in range(count)]
+
+
+def test_blocks_that_do_not_fit_are_smaller_at_the_end_and_noted() -> None:
+    report = gossamer.prune(
+        chain((8, 3), (8, 8), (8, 8)), None, sparsity=0.5, pattern="3x1", allocation="uniform",
+        data=small_images(4),
+    )  # fmt: skip
+    (layer,) = report.layers
+    assert any("blocks of 3x1 do not divide 8 × 8" in note for note in report.notes)
+    assert 0.5 <= layer.zeros < 0.6
+
+
+def test_weights_that_two_places_share_are_pruned_once_for_both(tmp_path: Path) -> None:
+    target, shared = tmp_path / "shared.goss", "constant_2"
+    model, inputs = chain((8, 3), (8, 8), shared, (8, 8)), small_images(12)
+    options = {"pattern": "2x1", "allocation": "uniform", "data": inputs}
+    report = gossamer.prune(model, target, sparsity=0.5, **options)
+    (layer,) = report.layers
+    assert any("share their weights" in note for note in report.notes)
+    assert layer.error < layer.error_before
+    nodes = read.read_graph(target.read_bytes(), "").nodes
+    _, first, second, _ = (node.inputs[1].data for node in nodes if node.op == "conv")
+    np.testing.assert_array_equal(first, second)
+    assert np.mean(first == 0) == layer.zeros
+
+
+def test_weights_that_two_places_share_save_time_in_both() -> None:
+    model = chain((64, 3), (64, 64), "constant_2", (64, 64), size=28)
+    with pytest.raises(gossamer.InputError, match=r"fastest reachable is [0-9.]+ ms") as error:
+        gossamer.prune(model, None, seconds=1e-7)
+    fastest = float(str(error.value).split("fastest reachable is ")[1].split(" ms")[0])
+    report = gossamer.prune(model, None, seconds=1.001e-3 * fastest)
+    assert report.milliseconds == pytest.approx(fastest, rel=0.002)
+
+
+def test_a_single_black_picture_is_too_little_but_does_no_harm(tmp_path: Path) -> None:
+    """Nothing of what layers read varies, so weights go by damping alone."""
+    target, black = tmp_path / "black.goss", np.zeros((1, 3, 2, 2), np.float32)
+    model = chain((8, 3), (8, 8), (8, 8), size=2)
+    report = gossamer.prune(model, target, sparsity=0.5, data=[black], allocation="uniform")
+    assert any("4 columns of calibration for 8 weights" in note for note in report.notes)
+    (output,) = gossamer.InferenceSession(target).run(None, {"x": black})
+    assert np.isfinite(output).all()
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -281,7 +377,8 @@ def test_the_embedded_model_is_calibrated_with_pictures(
     model = root / "runtime/gossamer/models/cifar10-mobilenet.goss"
     target = tmp_path / "out.goss"
     pictures = data / "cifar10-train.tar"
-    gossamer.prune(model, target, sparsity=0.87, pattern="1x1", data=pictures, limit=32)
+    options = {"pattern": "1x1", "allocation": "uniform", "limit": 32}
+    gossamer.prune(model, target, sparsity=0.87, data=pictures, **options)
     session = gossamer.InferenceSession(target)
     validation = data / "cifar10-validation.tar"
     before = gossamer.evaluate(gossamer.load_model("cifar10-mobilenet"), validation, limit=200)

@@ -35,7 +35,8 @@ def inputs():
 @pytest.fixture
 def prune(saliencies):
     def weights(node, sparsity):
-        return node.inputs[1].data * keep_mask(saliencies[node.name], Pattern(2), sparsity)
+        keep = keep_mask(saliencies[node.name], Pattern(2), sparsity)
+        return node.inputs[1].data * keep, node.inputs[2].data
 
     return weights
 
@@ -73,12 +74,15 @@ def test_the_error_is_that_of_the_scores_in_front_of_the_softmax(
     """Without weights all scores are zero: an error as large as they were."""
     weights = without_last_bias.inputs[1].data
     saliencies = {without_last_bias.name: np.ones(weights.shape)}
-    curves = measure(network, lambda *_: np.zeros_like(weights), saliencies, inputs, (0.5,))
+    nothing = np.zeros_like(weights), without_last_bias.inputs[2].data
+    curves = measure(network, lambda *_: nothing, saliencies, inputs, (0.5,))
     assert curves[without_last_bias.name] == ErrorCurve((1.0,), (1.0,))
 
 
 def test_a_layer_that_is_not_changed_moves_nothing(network, saliencies, inputs):
-    curves = measure(network, lambda node, _: node.inputs[1].data, saliencies, inputs, (0.5,))
+    curves = measure(
+        network, lambda node, _: [v.data for v in node.inputs[1:3]], saliencies, inputs, (0.5,)
+    )
     assert all(curve == ErrorCurve((), ()) for curve in curves.values())
     assert all(curve(0.3) == 0 for curve in curves.values())
 

@@ -23,7 +23,7 @@ def prune(
     pattern: str = "4x1",
     data: str | os.PathLike[str] | Iterable[Any] | None = None,
     limit: int = 256,
-    allocation: str = "uniform",
+    allocation: str | None = None,
     seconds: float | None = None,
     speedup: float | None = None,
     rearrange: bool = True,
@@ -49,20 +49,24 @@ def prune(
     dst
         The ``.goss`` file to write. It appears complete or not at all. None writes nothing.
     sparsity
-        Share of each layer's weights, 0 to below 1, that is to be zero.
+        Share of the layers' weights, 0 to below 1, that is to be zero.
     pattern
-        Output x input channels that live or die together: "1x1", "2x1", "4x1", "8x1", ...
+        Output x input channels that live or die together: "1x1", "2x1", "4x1", "8x1", ... Where it
+        does not divide a layer, the last blocks are smaller.
     data
         What to calibrate with: a folder or tar file of pictures, or arrays like the model's input.
-        Without it, weights go by their size alone, and none is refitted.
+        Without it, weights go by their size alone, and none is refitted; a budget takes all layers
+        to move the output alike, instead of measuring how much each does.
     limit
         Take at most so many pictures or arrays.
     allocation
-        "uniform": each layer gets `sparsity`. "global": one threshold of saliency for all of them.
-        "cost": what loses least for the share of zeros, where zeros make a layer faster.
+        How `sparsity` is spread over the layers. "uniform": alike. "global": one threshold of
+        saliency for all of them. "cost": what moves the output least, by layers that zeros make
+        faster; not every share can be reached so. None: "cost" where there is `data` to measure
+        that with, which takes minutes for large networks, and "uniform" without.
     seconds, speedup
         Instead of `sparsity`: what a run on `target` may take, or how many times faster it is to
-        be. Pattern and sparsity of each layer are chosen so that least is lost.
+        be. Pattern and sparsity of each layer are chosen so that the output moves least.
     rearrange
         Whether to rearrange channels.
     reconstruct
@@ -93,6 +97,20 @@ def prune(
     Blocks: SparseByteNN (arXiv:2310.19509) prunes in groups with kernels made for them; its shapes
     are not public, ours are N x 1. Saliency and refitting: optimal brain surgeon, as in SparseGPT
     (arXiv:2301.00774) and in blocks (arXiv:2203.07259). Rearrangement: `prune.rearrangement`.
+
+    Why these defaults: MobileNet-v1 0.75 for CIFAR-10, calibrated with 256 pictures and evaluated
+    with 1000, by top-1 against the dense network's 89.7 % (difference in points), agreement with
+    it, and predicted speed on wasm_relaxed:
+
+    ======================================  =====  =====  =====
+    50 % zeros, 4x1, "uniform"               -1.4   94 %   1.80
+    "global"                                 -2.2   92 %   1.67
+    "cost", output taken to move alike       +0.1   96 %   1.54
+    "cost", output's moves measured           0.0   97 %   1.57
+    speedup=2, taken to move alike           -0.9   93 %   2.00
+    speedup=2, measured                      -0.9   95 %   2.00
+    56.5 % zeros, 4x1, "uniform"             -3.9   90 %   2.01
+    ======================================  =====  =====  =====
     """
     try:
         from . import one_shot
@@ -100,6 +118,7 @@ def prune(
         raise MissingDependencyError(
             f"pruning needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
         ) from error
+    allocation = allocation or ("uniform" if data is None else "cost")
     return one_shot.run(
         src,
         dst,

@@ -103,7 +103,8 @@ def allocate(
     graph
         As `passes.optimize` leaves it.
     saliencies
-        By the names of the nodes that may be pruned: of each weight, like the weights, at least 0.
+        By the names of the nodes that may be pruned, of nodes that share weights only one: of each
+        weight, like the weights, at least 0.
     costs
         Of the instruction set that will run the network.
     seconds
@@ -138,9 +139,9 @@ def allocate(
     before = prediction.predict(graph, costs)
     choices = {
         name: candidates(
-            node, saliencies[name], costs, patterns, error_curves[name] if error_curves else float
+            nodes, saliencies[name], costs, patterns, error_curves[name] if error_curves else float
         )
-        for name, node in _prunable(graph, saliencies).items()
+        for name, nodes in _prunable(graph, saliencies).items()
     }
     weights = sum(saliency.size for saliency in saliencies.values())
     if sparsity is not None:
@@ -161,18 +162,18 @@ def allocate(
 
 
 def candidates(
-    node: Node,
+    nodes: Sequence[Node],
     saliency: np.ndarray,
     costs: CostModel,
     patterns: Sequence[Pattern] = PATTERNS,
     error_curve: ErrorCurve = float,
 ) -> list[Candidate]:
-    """List what can be done to a node: nothing, or what makes it measurably faster.
+    """List what can be done to nodes that share their weights: nothing, or what is faster.
 
     Times are those of the storage that the converter would choose for the pruned weights.
     """
-    weights = node.inputs[1].data
-    unpruned = prediction.node_seconds(node, costs)
+    weights = nodes[0].inputs[1].data
+    unpruned = sum(prediction.node_seconds(node, costs) for node in nodes)
     found = [Candidate(None, unpruned, int(np.count_nonzero(weights)), 0.0)]
     total = float(saliency.sum(dtype=np.float64))
     for pattern in patterns:
@@ -180,8 +181,8 @@ def candidates(
         for sparsity in SPARSITIES:
             kept = order >= sparsity - 1e-12
             stored = kept & (weights != 0)
-            matrix = prediction.chosen_matrix(node, costs, stored)
-            seconds = prediction.node_seconds(node, costs, matrix)
+            matrix = prediction.chosen_matrix(nodes[0], costs, stored)
+            seconds = sum(prediction.node_seconds(node, costs, matrix) for node in nodes)
             if seconds < unpruned * (1 - pack.NOISE):
                 lost = total - float(saliency.sum(dtype=np.float64, where=kept))
                 loss = float(error_curve(max(lost / total, 0.0) if total else 0.0))
@@ -208,7 +209,8 @@ def parse_seconds(text: str) -> float:
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 
 
-def _prunable(graph: Graph, saliencies: Mapping[str, np.ndarray]) -> dict[str, Node]:
+def _prunable(graph: Graph, saliencies: Mapping[str, np.ndarray]) -> dict[str, list[Node]]:
+    """List the nodes of each name, with those that share its weights."""
     nodes = {node.name: node for node in graph.nodes if pack.has_matrix(node)}
     for name, saliency in saliencies.items():
         if name not in nodes:
@@ -222,7 +224,10 @@ def _prunable(graph: Graph, saliencies: Mapping[str, np.ndarray]) -> dict[str, N
                 f"{graph.source}: node '{name}': saliency of shape {list(shape)}, like its "
                 f"weights, expected, found {list(saliency.shape)}"
             )
-    return {name: nodes[name] for name in saliencies}
+    return {
+        name: [node for node in nodes.values() if node.inputs[1] is nodes[name].inputs[1]]
+        for name in saliencies
+    }
 
 
 _Choices = Mapping[str, Sequence[Candidate]]
@@ -255,7 +260,8 @@ def _by_weights(choices: _Choices, sparsity: float, weights: int) -> _Chosen:
         fewest = sum(min(c.kept for c in of) for of in choices.values())
         raise InputError(
             f"{sparsity:.1%} zeros asked for, but at most {1 - fewest / weights:.1%} are reachable "
-            "where they make layers faster; take other patterns, or prune all layers alike"
+            "where they make layers faster; take another pattern, or prune all layers alike "
+            "(allocation 'uniform')"
         )
     return chosen, ""
 

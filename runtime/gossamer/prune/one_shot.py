@@ -19,19 +19,21 @@ from ..errors import InputError, MissingFileError, ModelError
 from ..evaluation import pictures_in, spread
 from ..image import image_to_tensor
 from ..session import InferenceSession
-from . import activations, reconstruction, saliency
+from . import activations, reconstruction, saliency, sensitivity
 from .activations import Moments
-from .allocation import allocate
+from .allocation import PATTERNS, allocate
 from .channels import ChannelMap
 from .pattern import Pattern, element_saliency, keep_mask
-from .plan import LayerPlan
+from .plan import LayerPlan, below_one_threshold
 from .rearrangement import identity, kept_share, rearrange
 from .report import LayerReport, PruneReport
+from .sensitivity import ErrorCurve
 from .spaces import Layer, pose
 
 ALLOCATIONS = ("uniform", "global", "cost")
 __all__ = ["Budget", "load_costs", "quiet", "run"]
 STAGES = 8  # parts of the network that are refitted one behind the other
+MOST_MEASURED = 32  # inputs with which sensitivity is measured
 
 Progress = Callable[[str, int, int], None]
 
@@ -62,6 +64,11 @@ class Budget:
     def blocks(self) -> Pattern:
         """The pattern."""
         return Pattern.parse(self.pattern)
+
+    @property
+    def weighs_layers(self) -> bool:
+        """Whether what layers lose is weighed against what they gain."""
+        return self.sparsity is None or self.allocation == "cost"
 
 
 @dataclass
@@ -130,18 +137,30 @@ def run(
     before = prediction.predict(graph, costs).seconds
     inputs = _inputs(graph, texts, data, limit)
     job = _Job(graph, copy.deepcopy(graph), layers, inputs, progress)
+    for layer in layers:
+        if len(layer.nodes) > 1:
+            names = ", ".join(node.name for node in layer.nodes)
+            job.notes.append(f"{names}: share their weights, which are pruned once")
     if not inputs:
         job.notes.append(
             "without calibration data weights went by their size alone, and none was refitted"
         )
-    saliencies = _saliencies(job, budget.blocks)
-    _plan(job, saliencies, budget, costs)
+    seen = job.moments(layers, "looking at activations") if inputs else {}
+    saliencies = _saliencies(job, seen, budget.blocks)
+    if budget.weighs_layers:
+        curves = _curves(job, seen, saliencies, budget.blocks, refitted)
+        plans = _weigh(job, saliencies, budget, costs, curves)
+    else:
+        plans = _plan_alike(saliencies, budget)
+    _take_plans(job, plans)
     _rearrange(job, saliencies, rearranged)
     if refitted and inputs:
         _refit(job, saliencies)
     else:
         for layer in job.layers:
-            layer.value.data = layer.before * _keep(layer, saliencies[layer.name])
+            layer.value.data = layer.before * _keep(
+                layer.before, saliencies[layer.name], layer.plan
+            )
     for node in graph.nodes:
         for value in node.inputs:
             value.pattern = None  # the storage is chosen anew
@@ -246,20 +265,13 @@ def _pictures(session: InferenceSession, data: Path, limit: int) -> Iterator[Any
 # ---- What goes ----------------------------------------------------------------------------------
 
 
-def _saliencies(job: _Job, pattern: Pattern) -> dict[str, np.ndarray]:
+def _saliencies(job: _Job, seen: Mapping[str, Moments], pattern: Pattern) -> dict[str, np.ndarray]:
     """Saliency of each layer's weights in the network as it is, by the layers' names."""
-    if not job.inputs:
+    if not seen:
         return {layer.name: saliency.magnitude(layer.before) for layer in job.layers}
-    seen = activations.moments(
-        job.graph,
-        job.graph,
-        [node.name for layer in job.layers for node in layer.nodes],
-        job.inputs,
-        lambda done: job.progress("looking at activations", done, len(job.inputs)),
-    )
     result = {}
     for layer in job.layers:
-        sums = sum((seen[node.name] for node in layer.nodes[1:]), seen[layer.name])
+        sums = seen[layer.name]
         if sums.count < layer.before[0].size:
             job.notes.append(
                 f"{layer.name}: {sums.count} columns of calibration for {layer.before[0].size} "
@@ -270,21 +282,71 @@ def _saliencies(job: _Job, pattern: Pattern) -> dict[str, np.ndarray]:
     return result
 
 
-def _plan(
-    job: _Job, saliencies: Mapping[str, np.ndarray], budget: Budget, costs: CostModel
-) -> None:
+def _plan_alike(saliencies: Mapping[str, np.ndarray], budget: Budget) -> dict[str, LayerPlan]:
+    shares = [budget.sparsity] * len(saliencies)
+    if budget.allocation == "global":
+        patterns = [budget.blocks] * len(saliencies)
+        shares = below_one_threshold(list(saliencies.values()), patterns, budget.sparsity)
+    plans = (LayerPlan(budget.blocks, share) for share in shares)
+    return dict(zip(saliencies, plans, strict=True))
+
+
+def _weigh(
+    job: _Job,
+    saliencies: Mapping[str, np.ndarray],
+    budget: Budget,
+    costs: CostModel,
+    curves: Mapping[str, ErrorCurve] | None,
+) -> Mapping[str, LayerPlan]:
+    chosen = allocate(
+        job.graph,
+        saliencies,
+        costs,
+        seconds=budget.seconds,
+        speedup=budget.speedup,
+        sparsity=budget.sparsity,
+        patterns=PATTERNS if budget.sparsity is None else (budget.blocks,),
+        error_curves=curves,
+    )
+    if chosen.note:
+        job.notes.append(chosen.note)
+    return chosen.plans
+
+
+def _curves(
+    job: _Job,
+    seen: Mapping[str, Moments],
+    saliencies: Mapping[str, np.ndarray],
+    pattern: Pattern,
+    refitted: bool,
+) -> dict[str, ErrorCurve] | None:
+    """Measure with some of the inputs how the output moves as each layer alone is pruned."""
+    if not seen:
+        job.notes.append("without calibration data all layers were taken to move the output alike")
+        return None
+    layers = {layer.name: layer for layer in job.layers}
+
+    def prune(node: Node, sparsity: float) -> tuple[np.ndarray, np.ndarray]:
+        layer, bias = layers[node.name], node.inputs[2].data
+        keep = _keep(layer.before, saliencies[node.name], LayerPlan(pattern, sparsity))
+        if not refitted:
+            return layer.before * keep, bias
+        fitted = reconstruction.refit(layer.before, keep, seen[node.name])
+        return fitted, reconstruction.corrected_bias(bias, layer.before, fitted, seen[node.name])
+
+    inputs = job.inputs[:: -(-len(job.inputs) // MOST_MEASURED)]
+    job.notes.append(f"how much each layer moves the output was measured with {len(inputs)} inputs")
+    return sensitivity.measure(
+        job.graph,
+        prune,
+        saliencies,
+        inputs,
+        progress=lambda done, total: job.progress("measuring sensitivity", done, total),
+    )
+
+
+def _take_plans(job: _Job, plans: Mapping[str, LayerPlan]) -> None:
     """Say of each layer what is to go; layers that stay as they are leave the job."""
-    sparsity = budget.sparsity
-    if sparsity is not None and budget.allocation == "uniform":
-        plans = {layer.name: LayerPlan(budget.blocks, sparsity) for layer in job.layers}
-    elif sparsity is not None and budget.allocation == "global":
-        plans = _one_threshold(saliencies, budget.blocks, sparsity)
-    else:
-        limits = {"seconds": budget.seconds, "speedup": budget.speedup, "sparsity": sparsity}
-        chosen = allocate(job.graph, saliencies, costs, **limits)
-        plans = chosen.plans
-        if chosen.note:
-            job.notes.append(chosen.note)
     for layer in job.layers:
         layer.plan = plans.get(layer.name)
         if layer.plan and not layer.plan.pattern.divides(layer.before.shape):
@@ -293,20 +355,6 @@ def _plan(
                 f"{' × '.join(map(str, layer.before.shape[:2]))} weights; the last ones are smaller"
             )
     job.layers = [layer for layer in job.layers if layer.plan and layer.plan.sparsity > 0]
-
-
-def _one_threshold(
-    saliencies: Mapping[str, np.ndarray], pattern: Pattern, sparsity: float
-) -> dict[str, LayerPlan]:
-    """Let the blocks go that are least salient in the whole network."""
-    means = {
-        name: pattern.expand(pattern.block_means(element_saliency(values)), values.shape)
-        for name, values in saliencies.items()
-    }
-    flat = np.concatenate([mean.ravel() for mean in means.values()])
-    gone = round(sparsity * flat.size)
-    threshold = np.partition(flat, gone)[gone] if gone else -1.0
-    return {name: LayerPlan(pattern, float(np.mean(m < threshold))) for name, m in means.items()}
 
 
 def _rearrange(job: _Job, saliencies: dict[str, np.ndarray], wanted: bool) -> None:
@@ -341,9 +389,9 @@ def _rearrange(job: _Job, saliencies: dict[str, np.ndarray], wanted: bool) -> No
         layer.before = layer.value.data
 
 
-def _keep(layer: _Weights, values: np.ndarray) -> np.ndarray:
+def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarray:
     """Which weights stay: of the most salient blocks, those that are not zero already."""
-    return keep_mask(values, layer.plan.pattern, layer.plan.sparsity) & (layer.before != 0)
+    return keep_mask(values, plan.pattern, plan.sparsity) & (weights != 0)
 
 
 # ---- What stays ---------------------------------------------------------------------------------
@@ -361,7 +409,7 @@ def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
 
 
 def _refit_layer(layer: _Weights, values: np.ndarray, moments: Moments) -> None:
-    keep = _keep(layer, values)
+    keep = _keep(layer.before, values, layer.plan)
     fitted = reconstruction.refit(layer.before, keep, moments)
     layer.errors = (
         reconstruction.relative_error(layer.before, layer.before * keep, moments),

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from ..errors import InputError, UnsupportedError
 from ..prune.pattern import Pattern, element_saliency, keep_mask
+from ..prune.plan import below_one_threshold
+from ..prune.rearrangement import rearrange
+from ..prune.spaces import Layer, pose
 from .channels import ChannelMap
 from .layers import MASK, PrunedLayer, select_layers, to_numpy, value_for
 from .report import LayerReport, Report
@@ -259,7 +262,8 @@ class Pruner:
         if self._allocation == "uniform":
             return [sparsity] * len(self._layers)
         if self._allocation == "global":
-            return _below_one_threshold(self._layers, saliencies, sparsity)
+            patterns = [layer.pattern for layer in self._layers]
+            return below_one_threshold(saliencies, patterns, sparsity)
         final = [value_for(layer.name, self._allocation) for layer in self._layers]
         share = sparsity / self.schedule.sparsity
         return [sparsity if own is None else own * share for own in final]
@@ -304,51 +308,17 @@ def _share(saliency: np.ndarray, keep: np.ndarray) -> float:
     return float(saliency[keep].sum(dtype=np.float64) / total) if total else 1.0
 
 
-def _below_one_threshold(
-    layers: Sequence[PrunedLayer], saliencies: Sequence[np.ndarray], sparsity: float
-) -> list[float]:
-    """Share of each layer's weights that lie in blocks below the threshold of them all."""
-    means = []  # of each weight's block, over its weights
-    for layer, saliency in zip(layers, saliencies, strict=True):
-        kernel = math.prod(saliency.shape[2:])
-        blocks = layer.pattern.block_means(element_saliency(saliency)) / kernel
-        means.append(layer.pattern.expand(blocks, saliency.shape))
-    flat = np.concatenate([mean.ravel() for mean in means])
-    zeros = round(sparsity * flat.size)
-    threshold = np.partition(flat, zeros - 1)[zeros - 1] if zeros else -1
-    return [min(np.mean(mean <= threshold), np.mean(mean < mean.max())) for mean in means]
-
-
 def _orders(
     channels: ChannelMap, layers: Sequence[PrunedLayer], sparsities: Sequence[float]
 ) -> list[np.ndarray]:
     """Ask for an order of each space of channels."""
-    from ..prune.rearrangement import Matrix, Space, rearrange
-
-    spaces = [
-        Space(size, channels.spaces.is_fixed(i)) for i, size in enumerate(channels.spaces.sizes)
-    ]
-    matrices = []
+    asked = []
     for layer, sparsity in zip(layers, sparsities, strict=True):
-        rows, columns = (channels.segments(layer.weight, axis) for axis in (0, 1))
-        if rows is None or columns is None:
-            continue
-        numbers = tuple(channels.spaces.root(segment.space) for segment in columns)
-        if any(segment.repeat > 1 for segment in columns):
-            # Flattened pixels: the columns move, but not one by one.
-            spaces.append(Space(layer.weight.shape[1], fixed=True))
-            numbers = (len(spaces) - 1,)
-        matrices.append(
-            Matrix(
-                name=layer.name,
-                saliency=element_saliency(layer.saliency()),
-                rows=channels.spaces.root(rows[0].space),
-                columns=numbers,
-                pattern=layer.pattern,
-                sparsity=sparsity,
-            )
-        )
-    return rearrange(spaces, matrices)
+        axes = [channels.segments(layer.weight, axis) for axis in (0, 1)]
+        if None not in axes:
+            saliency = element_saliency(layer.saliency())
+            asked.append(Layer(layer.name, *axes, saliency, layer.pattern, sparsity))
+    return rearrange(*pose(channels.spaces, asked))
 
 
 def _check_allocation(allocation: str | Mapping[str, float]) -> Mapping[str, float]:
