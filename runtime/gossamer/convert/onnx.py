@@ -23,7 +23,8 @@ from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
 
 from ..errors import InputError, ModelError, UnsupportedError
 from .ir import Graph, Node, Problem, Value
-from .onnx_node import MAX_ELEMENTS, NodeReader, Unsupported, type_name
+from .node_reader import MAX_ELEMENTS, Unsupported
+from .onnx_node import OnnxNode, type_name
 from .onnx_operators import OPERATORS
 
 OLDEST_OPSET = 7  # before it, arithmetic broadcasts by other rules
@@ -266,14 +267,14 @@ class _Importer:
             self.lookup(name, f"node '{proto.name}' ({proto.op_type})") if name else None
             for name in proto.input
         ]
-        node = NodeReader(self.source, proto, inputs, self.opset)
+        node = OnnxNode(self.source, proto, inputs, self.opset)
         for name in filter(None, proto.output):
             if name in self.values or name in self.initializers:
                 node.fail(f"writes tensor '{name}', which exists already")
         for name, value in zip(proto.output, self.results(node), strict=False):
             self.values[name] = value
 
-    def results(self, node: NodeReader) -> list[Value]:
+    def results(self, node: OnnxNode) -> list[Value]:
         """What a node computes: a constant, a value of the graph, or a value behind a problem."""
         proto = node.proto
         if not self.is_known(proto):
@@ -299,20 +300,20 @@ class _Importer:
             return False
         return proto.op_type in OPERATORS or proto.op_type in FOLDABLE
 
-    def check_input_count(self, node: NodeReader) -> None:
+    def check_input_count(self, node: OnnxNode) -> None:
         schema = onnx.defs.get_schema(node.proto.op_type, self.opset)
         low, high, found = schema.min_input, schema.max_input, len(node.inputs)
         if not low <= found <= high:
             node.fail(f"{low} to {high} inputs expected, found {found}")
 
-    def unsupported(self, node: NodeReader, reason: str) -> list[Value]:
+    def unsupported(self, node: OnnxNode, reason: str) -> list[Value]:
         """Record a node that cannot run. Import goes on behind it, to find all of them."""
         proto = node.proto
         operator = f"{proto.domain}::{proto.op_type}" if proto.domain else proto.op_type
         self.problems.append(Problem(operator, node.name, reason))
         return self.unknown(node)
 
-    def unknown(self, node: NodeReader) -> list[Value]:
+    def unknown(self, node: OnnxNode) -> list[Value]:
         """Results that no node of the graph computes, with their shapes where onnx infers them."""
         if self.inferred is None:
             self.inferred = self.infer_shapes()
@@ -340,7 +341,7 @@ class _Importer:
 
     # Constants
 
-    def is_foldable(self, node: NodeReader) -> bool:
+    def is_foldable(self, node: OnnxNode) -> bool:
         """Whether a node depends on constants only, and is small enough to compute."""
         operator = node.proto.op_type
         if operator not in FOLDABLE:
@@ -353,7 +354,7 @@ class _Importer:
             return True
         return math.prod(node.sizes(SIZE_INPUT[operator])) <= MAX_FOLDED_ELEMENTS
 
-    def fold(self, node: NodeReader) -> list[Value]:
+    def fold(self, node: OnnxNode) -> list[Value]:
         """Compute a node of constants."""
         if node.proto.op_type == "Constant" and "value" in node.attributes:
             arrays = [self.array(node.attribute("value", AttributeProto.TENSOR))]
@@ -364,7 +365,7 @@ class _Importer:
             for name, array in zip(node.proto.output, arrays, strict=False)
         ]
 
-    def evaluate(self, node: NodeReader) -> list[np.ndarray]:
+    def evaluate(self, node: OnnxNode) -> list[np.ndarray]:
         """Compute a node with onnx's reference implementation."""
         proto = node.proto
         feeds = {
