@@ -1,4 +1,4 @@
-"""Weights of networks that were trained on ImageNet, as where other training starts.
+"""Weights of a MobileNet-v1 that was trained on ImageNet, for a network of 32 x 32 images.
 
 Needs ``torch numpy ai-edge-litert``.
 """
@@ -32,12 +32,9 @@ def read_layers(path: Path) -> list[tuple[Tensor, Tensor]]:
     details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
 
     def real(index: int) -> Tensor:
-        values = interpreter.get_tensor(index)
-        parameters = details[index]["quantization_parameters"]
-        shape = [1] * values.ndim  # of the scales: one, or one for each slice of a dimension
-        shape[parameters["quantized_dimension"]] = -1
-        scales, zeros = (parameters[key].reshape(shape) for key in ("scales", "zero_points"))
-        return torch.from_numpy((scales * (values.astype(np.float64) - zeros)).astype(np.float32))
+        scale, zero = details[index]["quantization"]
+        values = scale * (interpreter.get_tensor(index).astype(np.float64) - zero)
+        return torch.from_numpy(values.astype(np.float32))
 
     order = {"CONV_2D": (0, 3, 1, 2), "DEPTHWISE_CONV_2D": (3, 0, 1, 2)}
     return [
@@ -48,48 +45,30 @@ def read_layers(path: Path) -> list[tuple[Tensor, Tensor]]:
 
 
 @torch.no_grad()
-def load_imagenet_weights(model: nn.Module, layers: list[tuple[Tensor, Tensor]], images: Tensor):
-    """Give a network's layers other weights; fresh batch normalisation undoes itself.
+def load_imagenet_weights(features: nn.Sequential, path: Path, images: Tensor) -> None:
+    """Give a MobileNet-v1's layers the weights of a file; fresh batch normalisation undoes itself.
 
-    Batch normalisation, which the files have folded away, is put back with the statistics of
-    `images`, and a scale and shift that take them out again. The model is left in evaluation mode.
+    The stem, which has stride 2 in the file and 1 here, answers as the file's would to the image
+    enlarged to twice its side. Batch normalisation, which the file has folded away, is put back
+    with the statistics of `images`, and a scale and shift that take them out again.
 
     Parameters
     ----------
-    model
-        Its convolutions lie in ``nn.Sequential(convolution, batch normalisation, ...)``.
-    layers
-        Weights and biases of those, in the order of execution; more at the end are ignored.
+    features
+        Triples of convolution, batch normalisation and activation; width and order as in the file.
     images
-        Normalised images float32 [n, 3, h, w].
+        Normalised images float32 [n, 3, 32, 32], pixels from -1 to 1.
     """
-    remaining = iter(layers)
-
-    def fill(block: nn.Sequential, inputs: tuple[Tensor]) -> None:
-        (conv, norm, *_), (weights, bias) = block, next(remaining)
+    *layers, _ = read_layers(path)  # the last one names ImageNet's classes
+    enlarge = torch.tensor(ENLARGEMENT)
+    layers[0] = (enlarge @ layers[0][0] @ enlarge.T, layers[0][1])
+    x = images
+    for (conv, norm, activation), (weights, bias) in zip(features, layers, strict=True):
         conv.weight.copy_(weights)
-        variance, mean = torch.var_mean(conv(inputs[0]), (0, 2, 3))
+        y = conv(x)
+        variance, mean = torch.var_mean(y, (0, 2, 3))
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_((variance + norm.eps).sqrt())
         norm.bias.copy_(mean + bias)
-
-    blocks = [
-        module
-        for module in model.modules()
-        if isinstance(module, nn.Sequential) and isinstance(module[0], nn.Conv2d)
-    ]
-    hooks = [block.register_forward_pre_hook(fill) for block in blocks]
-    model.eval()(images)
-    for hook in hooks:
-        hook.remove()
-
-
-def enlarging_stem(layers: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
-    """Let a stem with stride 1 answer as the one with stride 2 would to the image enlarged twice.
-
-    Bilinear enlargement is linear, so a 3 x 3 kernel on the small image does the same.
-    """
-    (weights, bias), *others = layers
-    enlarge = torch.tensor(ENLARGEMENT)
-    return [(enlarge @ weights @ enlarge.T, bias), *others]
+        x = activation(norm.eval()(y))

@@ -5,8 +5,7 @@ The dense network starts from weights that were trained on ImageNet (tools/image
 It trains in two phases: the first has one more layer with stride 2, which makes an epoch take half
 the time. The sparse twin starts from the dense checkpoint and loses the smallest weights of every
 pointwise convolution along the cubic schedule of Zhu & Gupta (arXiv:1710.01878). A pruned
-weight stays zero. It also learns from the answers of a larger network, which
-tools/cifar10_teacher.py trains (distillation, arXiv:1503.02531).
+weight stays zero.
 
 Run again with the same options after an interruption: training continues after the last
 finished epoch and gives the same weights. Augmentation, order and schedule depend only on
@@ -21,11 +20,13 @@ environment makes an epoch a tenth shorter: glibc then keeps the memory of one s
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import platform
 import shlex
 import sys
+import tarfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,30 +36,151 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from cifar10_data import (
-    CROP_PADDING,
-    IMAGE_MEAN,
-    IMAGE_SCALE,
-    LABELS,
-    ImageSet,
-    cutmix,
-    cutout,
-    load_images,
-    normalize,
-    random_crop_flip,
-    resize,
-    save_atomically,
-)
-from imagenet_weights import enlarging_stem, load_imagenet_weights, read_layers
+from imagenet_weights import load_imagenet_weights
+from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 DENSE_TWIN = ROOT / "tools" / "checkpoints" / "cifar10-mobilenet-dense.pt"  # weights in f16
+LABELS = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+# To -1 .. 1, as the network trained on ImageNet expects them.
+IMAGE_MEAN = (127.5, 127.5, 127.5)
+IMAGE_SCALE = tuple(round(1 / mean, 8) for mean in IMAGE_MEAN)
+CROP_PADDING = 4
 # Output channels at width 1 of the depthwise-separable blocks, and which of them have stride 2.
 BLOCKS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDED = (2, 4, 12)  # counted from 1
 COARSE_STRIDED = (2, 4, 6, 12)  # in the first phase
+
+
+# --- data -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images ``uint8 [n, 3, 32, 32]`` and their class numbers ``int64 [n]``."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def decode_tar(tar_path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Decode every ``<class>/<name>.jpg`` of a tar, in the order of the names."""
+    class_of = {label: number for number, label in enumerate(LABELS)}
+    samples: list[tuple[str, int, np.ndarray]] = []
+    with tarfile.open(tar_path) as tar:
+        for member in tqdm(tar, desc=f"decode {tar_path.name}", unit="file", mininterval=2):
+            label = Path(member.name).parent.name
+            if not member.isfile() or label not in class_of:
+                continue
+            image = Image.open(io.BytesIO(tar.extractfile(member).read())).convert("RGB")
+            samples.append((member.name, class_of[label], np.asarray(image).transpose(2, 0, 1)))
+    if not samples:
+        sys.exit(f"{tar_path}: no <class>/<name>.jpg of the classes {', '.join(LABELS)}")
+    samples.sort(key=lambda sample: sample[0])
+    return np.stack([s[2] for s in samples]), np.array([s[1] for s in samples], dtype=np.int64)
+
+
+def load_images(tar_path: Path, cache_dir: Path) -> ImageSet:
+    """Read a tar of images through a decoded cache that is newer than the tar."""
+    if not tar_path.is_file():
+        sys.exit(f"{tar_path}: not found; give the archive with --train / --validation")
+    cache = cache_dir / f"{tar_path.stem}.npz"
+    if not cache.exists() or cache.stat().st_mtime < tar_path.stat().st_mtime:
+        images, labels = decode_tar(tar_path)
+        partial = cache.with_suffix(".partial.npz")
+        np.savez(partial, images=images, labels=labels)
+        os.replace(partial, cache)
+    with np.load(cache) as arrays:
+        return ImageSet(torch.from_numpy(arrays["images"]), torch.from_numpy(arrays["labels"]))
+
+
+def normalize(images: Tensor) -> Tensor:
+    """uint8 [n, 3, h, w] -> float32, (pixel - mean) * scale, channels last in memory."""
+    mean = torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1)
+    scale = torch.tensor(IMAGE_SCALE).view(1, 3, 1, 1)
+    return ((images.float() - mean) * scale).contiguous(memory_format=torch.channels_last)
+
+
+def random_crop_flip(padded: Tensor, generator: torch.Generator) -> Tensor:
+    """uint8 [n, 3, 40, 40] -> [n, 3, 32, 32]: a random window of each image, half mirrored."""
+    count = len(padded)
+    size = padded.shape[-1] - 2 * CROP_PADDING
+    top, left = torch.randint(0, 2 * CROP_PADDING + 1, (2, count), generator=generator)
+    windows = padded.unfold(2, size, 1).unfold(3, size, 1)
+    images = windows[torch.arange(count), :, top, left]
+    mirrored = torch.rand(count, generator=generator) < 0.5
+    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+
+
+def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Erase one random square of each normalised image; it may overlap the border."""
+    if side == 0:
+        return images
+    count, _, height, width = images.shape
+    center = torch.randint(0, height, (2, count, 1), generator=generator)
+    rows = (torch.arange(height) - center[0]).abs() <= side // 2  # [n, height]
+    columns = (torch.arange(width) - center[1]).abs() <= side // 2
+    return images.masked_fill((rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1), 0.0)
+
+
+def cutmix(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Put the same box of another image into each one, and as much of its target.
+
+    images [n, 3, h, w], targets float32 [n, classes]. The box covers a uniformly random share
+    (CutMix, arXiv:1905.04899).
+    """
+    height, width = images.shape[-2:]
+    side, y, x = torch.rand(3, generator=generator).tolist()
+    reach_y, reach_x = (math.sqrt(side) * size / 2 for size in (height, width))
+    top, bottom = (max(0, min(height, round(y * height + r))) for r in (-reach_y, reach_y))
+    left, right = (max(0, min(width, round(x * width + r))) for r in (-reach_x, reach_x))
+    share = (bottom - top) * (right - left) / (height * width)
+    mixed = images.clone(memory_format=torch.preserve_format)
+    mixed[..., top:bottom, left:right] = images.flip(0)[..., top:bottom, left:right]
+    return mixed, targets * (1 - share) + targets.flip(0) * share
+
+
+def cutmix_or_cutout(
+    images: Tensor, targets: Tensor, phase: Phase, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Do to a batch what its phase asks for."""
+    if phase.cutmix and torch.rand((), generator=generator).item() < phase.cutmix:
+        return cutmix(images, targets, generator)
+    return cutout(images, phase.cutout, generator), targets
+
+
+def resize(images: Tensor, side: int) -> Tensor:
+    """Shrink images to ``side`` pixels by the mean of the area behind each pixel."""
+    return images if images.shape[-1] == side else F.interpolate(images, size=side, mode="area")
+
+
+def batches(
+    padded: Tensor,
+    labels: Tensor,
+    batch_size: int,
+    phase: Phase,
+    epoch: int,
+    generator: torch.Generator,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of augmented batches in random order; the incomplete last batch is left out.
+
+    Targets are float32 [n, classes].
+    """
+    order = torch.randperm(len(labels), generator=generator)
+    for chosen in order.split(batch_size):
+        if len(chosen) == batch_size:
+            images = normalize(random_crop_flip(padded[chosen], generator))
+            targets = F.one_hot(labels[chosen], len(LABELS)).float()
+            if not phase.is_plain(epoch):
+                images, targets = cutmix_or_cutout(images, targets, phase, generator)
+            yield images, targets
 
 
 # --- network --------------------------------------------------------------------------------
@@ -164,8 +286,6 @@ class Phase:
     warmup: float  # share of the phase
     seed: int
     label_smoothing: float = 0.0
-    distillation: float = 0.0  # share of the loss that compares with the teacher
-    temperature: float = 1.0  # of that comparison
     cutout: int = 0  # side in pixels
     cutmix: float = 0.0  # share of batches; the others have cutout
     plain_epochs: int = 0  # the last ones, without cutout and CutMix
@@ -185,34 +305,6 @@ class Phase:
     def sparsities(self, layers: int) -> list[float]:
         """Give the final sparsity of each pointwise layer."""
         return [self.sparsity] * (layers - 2) + [self.late_sparsity] * 2
-
-
-def cutmix_or_cutout(
-    images: Tensor, targets: Tensor, phase: Phase, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Do to a batch what its phase asks for."""
-    if phase.cutmix and torch.rand((), generator=generator).item() < phase.cutmix:
-        return cutmix(images, targets, generator)
-    return cutout(images, phase.cutout, generator), targets
-
-
-def batches(
-    padded: Tensor,
-    targets: Tensor,
-    batch_size: int,
-    phase: Phase,
-    epoch: int,
-    generator: torch.Generator,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of augmented batches in random order; the incomplete last batch is left out."""
-    order = torch.randperm(len(targets), generator=generator)
-    for chosen in order.split(batch_size):
-        if len(chosen) == batch_size:
-            images = normalize(random_crop_flip(padded[chosen], generator))
-            wanted = targets[chosen]
-            if not phase.is_plain(epoch):
-                images, wanted = cutmix_or_cutout(images, wanted, phase, generator)
-            yield images, wanted
 
 
 def learning_rate(progress: float, phase: Phase) -> float:
@@ -245,6 +337,13 @@ def top1(model: nn.Module, data: ImageSet) -> float:
     for images, labels in zip(data.images.split(500), data.labels.split(500), strict=True):
         hits += (model(normalize(images)).argmax(1) == labels).sum().item()
     return hits / len(data)
+
+
+def save_atomically(state: dict, path: Path) -> None:
+    """Write a checkpoint so that an interruption leaves the old or the new one."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
 
 
 class Trainer:
@@ -294,31 +393,12 @@ class Trainer:
         state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         save_atomically(state, self.checkpoint)
 
-    def targets(self, train: ImageSet) -> Tensor:
-        """Probabilities float32 [n, 1 or 2, classes]: what is right, what the teacher says."""
-        right = F.one_hot(train.labels, len(LABELS)).float()
-        if not self.phase.distillation:
-            return right.unsqueeze(1)
-        if not self.options.teacher.exists():
-            sys.exit(f"{self.options.teacher}: not found; run tools/cifar10_teacher.py first")
-        logits = torch.load(self.options.teacher, weights_only=True)["logits"].float()
-        return torch.stack((right, F.softmax(logits / self.phase.temperature, dim=1)), 1)
-
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy with what is right, and with what the teacher says."""
-        phase = self.phase
-        right = F.cross_entropy(logits, targets[:, 0], label_smoothing=phase.label_smoothing)
-        if not phase.distillation:
-            return right
-        taught = F.cross_entropy(logits / phase.temperature, targets[:, 1])
-        return right.lerp(taught * phase.temperature**2, phase.distillation)
-
     def step(self, images: Tensor, targets: Tensor, progress: float) -> float:
         """One optimizer step; returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(progress, self.phase)
         logits = self.model(resize(images, self.phase.side(self.epoch)))
-        loss = self.loss(logits, targets)
+        loss = F.cross_entropy(logits, targets, label_smoothing=self.phase.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -326,14 +406,14 @@ class Trainer:
             self.pruner.apply()
         return loss.item()
 
-    def run_epoch(self, padded: Tensor, targets: Tensor) -> float:
+    def run_epoch(self, padded: Tensor, labels: Tensor) -> float:
         """Train over the set once; returns the mean loss."""
-        phase, steps = self.phase, len(targets) // self.options.batch_size
+        phase, steps = self.phase, len(labels) // self.options.batch_size
         generator = torch.Generator().manual_seed(phase.seed * 100_003 + self.epoch)
         self.model.train()
         total, begin = 0.0, time.monotonic()
         epoch_batches = batches(
-            padded, targets, self.options.batch_size, phase, self.epoch, generator
+            padded, labels, self.options.batch_size, phase, self.epoch, generator
         )
         title = f"{phase.name} {self.epoch + 1}/{phase.epochs}"
         for index, (images, wanted) in enumerate(
@@ -350,9 +430,8 @@ class Trainer:
     def fit(self, train: ImageSet, validation: ImageSet) -> None:
         """Run the epochs that are missing."""
         padded = F.pad(train.images.float(), (CROP_PADDING,) * 4, mode="reflect").to(torch.uint8)
-        targets = self.targets(train)
         while not self.finished:
-            loss = self.run_epoch(padded, targets)
+            loss = self.run_epoch(padded, train.labels)
             line = f"{self.phase.name} epoch {self.epoch}/{self.phase.epochs} loss {loss:.4f}"
             line += f" time {self.seconds:.0f} s"
             if self.pruner:
@@ -390,7 +469,7 @@ def coarse_trainer(options: argparse.Namespace, train: ImageSet | None) -> Train
     model = new_model(options, COARSE_STRIDED)
     if train is not None:
         some = normalize(train.images[:: len(train) // 512])
-        load_imagenet_weights(model, enlarging_stem(read_layers(options.imagenet)), some)
+        load_imagenet_weights(model.features, options.imagenet, some)
     return Trainer(phase, model, options)
 
 
@@ -419,8 +498,6 @@ def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1) -> Trainer:
         warmup=0.05,
         seed=options.seed + 2,
         label_smoothing=options.label_smoothing,
-        distillation=options.distillation,
-        temperature=options.temperature,
         cutout=options.cutout,
         cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
@@ -562,7 +639,7 @@ def write_dense_twin(width: float, path: Path) -> None:
 def training_command(options: argparse.Namespace) -> str:
     """Spell the command that trains this network: every option that is not its default."""
     elsewhere = {
-        *("train", "validation", "imagenet", "teacher", "out", "models"),
+        *("train", "validation", "imagenet", "out", "models"),
         *("threads", "export", "dense_twin", "validate_every"),
     }
     defaults = vars(parse_arguments([]))
@@ -748,18 +825,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="train the sparse phase only, from the dense weights in tools/checkpoints",
     )
-    add(
-        "--teacher",
-        type=Path,
-        default=ROOT / "build" / "train" / "teacher-logits.pt",
-        help="what tools/cifar10_teacher.py answers to the training images",
-    )
-    add("--distillation", type=float, default=0.7, help="share of the sparse phase's loss")
-    add("--temperature", type=float, default=2.0, help="of distillation")
     add("--width", type=float, default=0.75, help="multiplier of the channels")
     add("--coarse-epochs", type=int, default=12)
     add("--dense-epochs", type=int, default=12)
-    add("--sparse-epochs", type=int, default=24)
+    add("--sparse-epochs", type=int, default=15)
     add("--rate", type=float, default=0.02, help="peak learning rate of every phase")
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
     add("--dense-sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
@@ -768,9 +837,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--weight-decay", type=float, default=2e-4)
     add("--label-smoothing", type=float, default=0.1)
     add("--cutout", type=int, default=8, help="side of the erased square in pixels")
-    add("--plain-epochs", type=int, default=5, help="at the end, without cutout and CutMix")
+    add("--plain-epochs", type=int, default=4, help="at the end, without cutout and CutMix")
     add("--cutmix", type=float, default=0.3, help="share of batches, behind the first phase")
-    add("--sparsity", type=float, default=0.82, help="share of zeros in a pointwise layer")
+    add("--sparsity", type=float, default=0.85, help="share of zeros in a pointwise layer")
     add("--late-sparsity", type=float, default=0.95, help="the same in the last two of them")
     add("--ramp-end", type=float, default=0.5, help="share of the sparse phase spent pruning")
     add("--prune-every", type=int, default=100, help="steps between two prunings")

@@ -25,6 +25,7 @@ from .errors import (
 )
 from .evaluation import Accuracy, evaluate
 from .image import Prediction, classify, image_to_tensor
+from .prune import prune
 from .session import (
     InferenceSession,
     LayerInfo,
@@ -60,9 +61,19 @@ __all__ = [
     "isas",
     "load_model",
     "model_names",
+    "prune",
     "zoo",
     "Benchmark",
     "LayerBenchmark",
     "benchmark",
     "peak_macs_per_second",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import `gossamer.torch` when it is first used: PyTorch takes seconds."""
+    if name == "torch":
+        from importlib import import_module
+
+        return import_module(".torch", __name__)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

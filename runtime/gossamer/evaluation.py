@@ -29,7 +29,9 @@ class Accuracy(NamedTuple):
     n: int
 
 
-class _Picture(NamedTuple):
+class Picture(NamedTuple):
+    """A picture by its path below the data, and how to open it."""
+
     name: str
     open: Callable[[], BinaryIO]
 
@@ -71,8 +73,8 @@ def evaluate(
     names = labels(session)
     correct = correct5 = 0
     accuracy = Accuracy(0.0, 0.0, 0)
-    with _pictures(Path(data)) as pictures:
-        chosen = _spread(pictures, limit)
+    with pictures_in(Path(data)) as pictures:
+        chosen = spread(pictures, limit)
         if not chosen:
             raise InputError(f"{data}: no pictures ({', '.join(PICTURES)}) found")
         for n, picture in enumerate(chosen, start=1):
@@ -88,7 +90,8 @@ def evaluate(
     return accuracy
 
 
-def _spread(pictures: Sequence[_Picture], limit: int | None) -> list[_Picture]:
+def spread(pictures: Sequence[Picture], limit: int | None) -> list[Picture]:
+    """Take so many pictures, evenly spread over the listing."""
     count = min(limit or len(pictures), len(pictures))
     return [pictures[index * len(pictures) // count] for index in range(count)]
 
@@ -110,13 +113,13 @@ def _class_of(name: str, names: Sequence[str], classes: int) -> int:
 
 
 @contextmanager
-def _pictures(data: Path) -> Iterator[list[_Picture]]:
-    """Pictures in a folder, or in a tar file while it is open."""
+def pictures_in(data: Path) -> Iterator[list[Picture]]:
+    """List the pictures in a folder, or in a tar file while it is open, in a fixed order."""
     if data.is_dir():
         root = data.resolve()
         paths = sorted(path for path in root.rglob("*") if _is_picture(path.name))
         yield [
-            _Picture(path.relative_to(root.parent).as_posix(), partial(path.open, "rb"))
+            Picture(path.relative_to(root.parent).as_posix(), partial(path.open, "rb"))
             for path in paths
         ]
     elif not data.exists():
@@ -125,7 +128,7 @@ def _pictures(data: Path) -> Iterator[list[_Picture]]:
         try:
             with tarfile.open(data) as tar:
                 yield [
-                    _Picture(member.name, partial(_extract, tar, member))
+                    Picture(member.name, partial(_extract, tar, member))
                     for member in tar.getmembers()
                     if member.isfile() and _is_picture(member.name)
                 ]
