@@ -118,6 +118,14 @@ def _parser() -> argparse.ArgumentParser:
         "--batch", metavar="N", type=_count, default=1, help="images a run (default: 1)"
     )
     converter.add_argument(
+        "--dim",
+        metavar="NAME=SIZE",
+        type=_size,
+        action="append",
+        default=[],
+        help="size of an input's dimension that the model names and leaves open; may be repeated",
+    )
+    converter.add_argument(
         "--metadata",
         metavar="KEY=VALUE",
         type=_pair,
@@ -239,6 +247,11 @@ def _pair(text: str) -> tuple[str, str]:
     if not key or not separator:
         raise argparse.ArgumentTypeError(f"{text!r} found, KEY=VALUE expected")
     return key, value
+
+
+def _size(text: str) -> tuple[str, int]:
+    name, size = _pair(text)
+    return name, _count(size)
 
 
 # ---- run ----------------------------------------------------------------------------------------
@@ -386,6 +399,7 @@ def _convert(options: argparse.Namespace) -> int:
         options.source,
         options.destination,
         batch=options.batch,
+        dims=dict(options.dim),
         metadata=_metadata(options),
         target=options.target,
         costs=options.costs,

@@ -20,6 +20,7 @@ def convert(
     dst: str | os.PathLike[str] | None,
     *,
     batch: int = 1,
+    dims: Mapping[str, int] | None = None,
     metadata: Mapping[str, str] | None = None,
     target: str = "wasm_relaxed",
     costs: str | os.PathLike[str] | None = None,
@@ -40,6 +41,8 @@ def convert(
         Where to write the file. It appears complete or not at all. None writes nothing.
     batch
         Replaces a first input dimension that the model leaves open, at least 1.
+    dims
+        Sizes, at least 1, of input dimensions that the model names and leaves open.
     metadata
         Texts to keep with the model; the keys in use are "labels" (one a line), "image_mean" and
         "image_scale" (three numbers, separated by spaces), "title" and "license".
@@ -68,8 +71,8 @@ def convert(
         The engine cannot run the model. Lists every operator it lacks. Or `pixels` is asked for,
         and the input is not read by one convolution.
     InputError
-        `batch`, `metadata`, `target`, `storage` or `pixels` does not fit, `costs` cannot be read,
-        or `dst` cannot be written.
+        `batch`, `dims`, `metadata`, `target`, `storage` or `pixels` does not fit, `costs` cannot be
+        read, or `dst` cannot be written.
     MissingDependencyError
         A package that conversion needs is not installed.
 
@@ -79,6 +82,11 @@ def convert(
     """
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise InputError(f"batch: a whole number of at least 1 expected, found {batch!r}")
+    for name, size in (dims or {}).items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise InputError(
+                f"dims '{name}': a whole number of at least 1 expected, found {size!r}"
+            )
     try:
         import numpy as np
 
@@ -90,7 +98,7 @@ def convert(
     texts = write.check_metadata(metadata or {})
     with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
         table = cost_model.load(target, costs)
-        graph = onnx.import_model(src, batch)
+        graph = onnx.import_model(src, batch, dims)
         passes.optimize(graph)
         if pixels is not None:
             passes.take_pixels(graph, *write.take_normalization(texts, pixels))

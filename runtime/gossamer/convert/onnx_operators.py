@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import onnx.helper
 from onnx import TensorProto
 
-from .ir import Value, no_clamp
+from .ir import Value
 from .node_reader import Unsupported
 from .onnx_node import MISSING, OnnxNode, type_name
 from .operators import (
+    MAX_CONSTANT_ELEMENTS,
     MAX_CONV_ATTRIBUTE,
     add,
     average_pool,
+    broadcast,
     clamp,
     conv,
     divide,
     fully_connected,
+    matrix_times,
     mean,
     multiply,
+    negate,
     output_size,
     pad,
-    per_channel,
+    pad_axis,
     relu,
     reshape_to,
     same_pads,
     scale_shift,
     sigmoid,
     subtract,
+    sum_of,
+    with_constant,
 )
+
+_Operator = Callable[[OnnxNode], Value]
 
 
 def _spatial(
@@ -64,6 +74,33 @@ def _window(
     return {"strides": strides, "dilations": dilations, "pads": pads}, output
 
 
+def _also_for_rows(operator: _Operator) -> _Operator:
+    """Let an operator on images (N,C,H,W) take rows (N,C,L) too: images of height 1."""
+
+    @functools.wraps(operator)
+    def for_rows(node: OnnxNode) -> Value:
+        x = node.computed(0, 3, 4)
+        if len(x.shape) == 4:
+            return operator(node)
+        node.inputs[0] = reshape_to(node, x, (*x.shape[:2], 1, x.shape[2]))
+        for name in {"kernel_shape", "strides", "dilations", "pads"} & set(node.attributes):
+            row = list(node.integers(name))
+            fill = 0 if name == "pads" else 1
+            image = [fill, *row[:1], fill, *row[1:]] if name == "pads" else [fill, *row]
+            node.attributes[name] = onnx.helper.make_attribute(name, image)
+        if node.has(1) and len(node.weights(1).shape) == 3:
+            weights = node.value(1)
+            data = weights.data[:, :, np.newaxis]
+            node.inputs[1] = Value(weights.name, data.shape, data)
+        image = operator(node)
+        if image.shape[2] != 1:
+            node.fail(f"rows expected, found an image {list(image.shape)}")
+        return reshape_to(node, image, (*image.shape[:2], image.shape[3]))
+
+    return for_rows
+
+
+@_also_for_rows
 def _conv(node: OnnxNode) -> Value:
     x, weights = node.computed(0, 4), node.weights(1, 4)
     groups, kernel = node.integer("group", 1), weights.shape[2:]
@@ -77,26 +114,78 @@ def _conv(node: OnnxNode) -> Value:
 
 
 def _gemm(node: OnnxNode) -> Value:
-    x, weights = node.computed(0, 2), node.weights(1, 2)
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
-    if node.integer("transA", 0):
-        raise Unsupported("transA 1; 0 expected")
-    matrix = weights.data if node.integer("transB", 0) else weights.data.T
-    bias = np.zeros(len(matrix))
-    if node.has(2):
-        bias = bias + beta * per_channel(node, 2, (x.shape[0], len(matrix)))
+    transposed = node.integer("transA", 0), node.integer("transB", 0)
+    if node.value(0).data is None:
+        y = _rows_times_constant(node, alpha, *transposed)
+    else:
+        y = _constant_times_columns(node, alpha, *transposed)
+    if not node.has(2) or beta == 0:
+        return y
+    c = node.value(2)
+    if broadcast(node, y.shape, c.shape) != y.shape:
+        node.fail(f"'{c.name}' that fits {list(y.shape)} expected, found {list(c.shape)}")
+    if c.data is not None:
+        return with_constant(node, y, beta * node.weights(2).data.astype(np.float64), scaled=False)
+    if beta != 1:
+        c = with_constant(node, c, np.float32(beta), scaled=True)
+    return sum_of(node, y, c)
+
+
+def _rows_times_constant(node: OnnxNode, alpha: float, trans_a: int, trans_b: int) -> Value:
+    x, weights = node.computed(0, 2), node.weights(1, 2)
+    if trans_a:
+        if 1 not in x.shape:
+            raise Unsupported(f"transA 1 with {list(x.shape)}; 0, or one row, expected")
+        x = reshape_to(node, x, x.shape[::-1])
+    matrix = weights.data if trans_b else weights.data.T
     if alpha != 1:
         matrix = matrix * np.float64(alpha)
-    return fully_connected(node, x, matrix, weights.name, bias)
+    return fully_connected(node, x, matrix, weights.name, np.zeros(len(matrix)))
+
+
+def _constant_times_columns(node: OnnxNode, alpha: float, trans_a: int, trans_b: int) -> Value:
+    weights, x = node.weights(0, 2), node.computed(1, 2)
+    if trans_b:
+        if 1 not in x.shape:
+            raise Unsupported(f"transB 1 with {list(x.shape)} computed; 0, or one row, expected")
+        x = reshape_to(node, x, x.shape[::-1])
+    matrix = weights.data.T if trans_a else weights.data
+    if alpha != 1:
+        matrix = matrix * np.float64(alpha)
+    return matrix_times(node, matrix, weights.name, x)
 
 
 def _mat_mul(node: OnnxNode) -> Value:
-    x, weights = node.computed(0, 2), node.weights(1, 2)
-    return fully_connected(node, x, weights.data.T, weights.name, np.zeros(weights.shape[1]))
+    a, b = node.value(0), node.value(1)
+    if a.data is None and b.data is None:
+        raise Unsupported("input 1 is computed; a constant expected")
+    if not a.shape or not b.shape:
+        node.fail(f"matrices expected, found shapes {list(a.shape)} and {list(b.shape)}")
+    rows = a.shape if len(a.shape) > 1 else (1, *a.shape)
+    columns = b.shape if len(b.shape) > 1 else (*b.shape, 1)
+    if a.data is None:
+        matrix = _one_matrix(node.weights(1).data.reshape(columns))
+        x = reshape_to(node, a, (math.prod(rows[:-1]), rows[-1]))
+        y = fully_connected(node, x, matrix.T, b.name, np.zeros(matrix.shape[1]))
+    else:
+        matrix = _one_matrix(node.weights(0).data.reshape(rows))
+        y = matrix_times(node, matrix, a.name, reshape_to(node, b, columns))
+    batch = broadcast(node, rows[:-2], columns[:-2])
+    row, column = rows[-2:-1] * (len(a.shape) > 1), columns[-1:] * (len(b.shape) > 1)
+    return reshape_to(node, y, (*batch, *row, *column))
+
+
+def _one_matrix(data: np.ndarray) -> np.ndarray:
+    if math.prod(data.shape[:-2]) != 1:
+        raise Unsupported(f"constant matrices {list(data.shape)}; one matrix expected")
+    return data.reshape(data.shape[-2:])
 
 
 def _batch_normalization(node: OnnxNode) -> Value:
-    x = node.computed(0, 2, 4)
+    x = node.computed(0)
+    if len(x.shape) < 2:
+        raise Unsupported(f"rank {len(x.shape)}; at least 2 expected")
     if node.integer("training_mode", 0) or len([name for name in node.proto.output if name]) > 1:
         raise Unsupported("training mode; call model.eval() before the export")
     node.ignore("momentum")
@@ -113,11 +202,44 @@ def _clip(node: OnnxNode) -> Value:
     return clamp(node, node.scalar(1, -math.inf), node.scalar(2, math.inf))
 
 
+def _bound(node: OnnxNode, bound: Callable[[float, float], float]) -> Value:
+    """The largest (or smallest) of a computed tensor and numbers."""
+    computed = [at for at in range(len(node.inputs)) if node.value(at).data is None]
+    if len(computed) != 1:
+        raise Unsupported(f"{len(computed)} computed tensors; one, and numbers, expected")
+    x = node.value(computed[0])
+    for at in {*range(len(node.inputs))} - {*computed}:
+        if node.weights(at).data.size != 1 or node.value(at).data.ndim > len(x.shape):
+            raise Unsupported(f"a constant {list(node.value(at).shape)}; one number expected")
+    numbers = [node.scalar(at, 0.0) for at in range(len(node.inputs)) if at not in computed]
+    node.inputs = [x]
+    if not numbers:
+        return x
+    low, high = (max(numbers), math.inf) if bound is max else (-math.inf, min(numbers))
+    return clamp(node, low, high)
+
+
+def _max(node: OnnxNode) -> Value:
+    return _bound(node, max)
+
+
+def _min(node: OnnxNode) -> Value:
+    return _bound(node, min)
+
+
+def _neg(node: OnnxNode) -> Value:
+    return negate(node, node.computed(0))
+
+
 def _global_average_pool(node: OnnxNode) -> Value:
-    x = node.computed(0, 4)
-    return node.emit("global_average_pool", [x], (*x.shape[:2], 1, 1), keep_dims=True)
+    x = node.computed(0)
+    if len(x.shape) < 3:
+        raise Unsupported(f"input 0 of rank {len(x.shape)}; at least 3 expected")
+    shape = (*x.shape[:2], *[1] * (len(x.shape) - 2))
+    return mean(node, range(2, len(x.shape)), True) if len(shape) > 2 else x
 
 
+@_also_for_rows
 def _average_pool(node: OnnxNode) -> Value:
     x = node.computed(0, 4)
     kernel = _spatial(node, "kernel_shape", 2, 1, MISSING)
@@ -127,17 +249,32 @@ def _average_pool(node: OnnxNode) -> Value:
 
 
 def _reduce_mean(node: OnnxNode) -> Value:
-    axes, keep_dims = node.axes() or (), bool(node.integer("keepdims", 1))
-    node.ignore("noop_with_empty_axes")
-    return mean(node, axes, keep_dims)
+    x, axes, keep_dims = node.computed(0), node.axes() or (), bool(node.integer("keepdims", 1))
+    if node.integer("noop_with_empty_axes", 0) and not axes:
+        return x
+    return mean(node, axes or range(len(x.shape)), keep_dims)
 
 
 def _softmax(node: OnnxNode) -> Value:
-    x = node.computed(0, 2)
-    axis = node.axis(node.integer("axis", 1 if node.opset < 13 else -1), 2)
-    if axis != 1:
-        raise Unsupported("axis 0; the classes' axis, 1, expected")
-    return node.emit("softmax", [x], x.shape)
+    x, rank = node.computed(0), len(node.value(0).shape)
+    axis = node.axis(node.integer("axis", 1 if node.opset < 13 else -1), rank)
+    if node.opset >= 13 and math.prod(x.shape[axis + 1 :]) > 1:
+        raise Unsupported(f"axis {axis} of {list(x.shape)}; the last axis expected")
+    # Before operator set 13, all axes behind it count as one.
+    rows = reshape_to(node, x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
+    return reshape_to(node, node.emit("softmax", [rows], rows.shape), x.shape)
+
+
+def _transpose(node: OnnxNode) -> Value:
+    x = node.computed(0)
+    rank = len(x.shape)
+    order = node.integers("perm", tuple(reversed(range(rank))))
+    if sorted(order) != list(range(rank)):
+        node.fail(f"attribute 'perm': an order of {rank} axes expected, found {list(order)}")
+    moved = [axis for axis in order if x.shape[axis] > 1]
+    if moved != sorted(moved):
+        raise Unsupported(f"{list(x.shape)} in order {list(order)}; only axes of size 1 may move")
+    return reshape_to(node, x, [x.shape[axis] for axis in order])
 
 
 def _reshape(node: OnnxNode) -> Value:
@@ -184,13 +321,37 @@ def _pad(node: OnnxNode) -> Value:
     mode = node.text("mode", "constant")
     pads = node.integers("pads") if node.opset < 11 else node.sizes(1)
     fill = node.number("value", 0.0) if node.opset < 11 else node.scalar(2, 0.0)
-    if node.has(3):
-        raise Unsupported("padding of chosen axes; all four expected")
-    if len(pads) != 8:
-        node.fail(f"8 pads expected, found {list(pads)}")
-    if mode != "constant" or fill != 0 or any(pads[:2] + pads[4:6]) or min(pads) < 0:
-        raise Unsupported(f"{mode} {fill:g}, pads {list(pads)}; zeros around the image expected")
-    return pad(node, (*pads[2:4], *pads[6:8]))
+    x = node.computed(0)
+    rank = len(x.shape)
+    axes = node.sizes(3) if node.has(3) else range(rank)
+    axes = [node.axis(axis, rank) for axis in axes]
+    if len(pads) != 2 * len(axes) or len(set(axes)) != len(axes):
+        node.fail(f"{2 * len(axes)} pads for axes {axes} expected, found {list(pads)}")
+    if mode != "constant" or not math.isfinite(fill) or min(pads, default=0) < 0:
+        raise Unsupported(f"{mode} {fill:g}, pads {list(pads)}; finite numbers around expected")
+    before, after = (dict(zip(axes, half, strict=True)) for half in _halves(pads))
+    padded = {axis for axis in axes if before[axis] or after[axis]}
+    if rank == 4 and padded <= {2, 3}:
+        sides = (before.get(2, 0), before.get(3, 0), after.get(2, 0), after.get(3, 0))
+        y = pad(node, x, sides)
+    else:
+        y = x
+        for axis in sorted(padded):
+            y = pad_axis(node, y, axis, before[axis], after[axis])
+    if not fill or not padded:
+        return y
+    frame = [size if axis in padded else 1 for axis, size in enumerate(y.shape)]
+    if math.prod(frame) > MAX_CONSTANT_ELEMENTS:
+        raise Unsupported(f"{fill:g} around {list(x.shape)}; a smaller tensor, or zeros, expected")
+    numbers = np.full(frame, fill, np.float32)
+    starts = [before[axis] if axis in padded else 0 for axis in range(rank)]
+    ends = [start + size for start, size in zip(starts, x.shape, strict=True)]
+    numbers[tuple(map(slice, starts, ends))] = 0
+    return with_constant(node, y, numbers, scaled=False)
+
+
+def _halves(numbers: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    return numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
 
 
 def _identity(node: OnnxNode) -> Value:
@@ -225,7 +386,10 @@ OPERATORS: dict[str, Callable[[OnnxNode], Value]] = {
     "GlobalAveragePool": _global_average_pool,
     "Identity": _identity,
     "MatMul": _mat_mul,
+    "Max": _max,
+    "Min": _min,
     "Mul": multiply,
+    "Neg": _neg,
     "Pad": _pad,
     "ReduceMean": _reduce_mean,
     "Relu": relu,
@@ -234,5 +398,6 @@ OPERATORS: dict[str, Callable[[OnnxNode], Value]] = {
     "Softmax": _softmax,
     "Squeeze": _squeeze,
     "Sub": subtract,
+    "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

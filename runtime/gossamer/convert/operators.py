@@ -11,6 +11,7 @@ from .ir import Value, no_clamp
 from .node_reader import NodeReader, Unsupported
 
 MAX_CONV_ATTRIBUTE = 1 << 15
+MAX_CONSTANT_ELEMENTS = 1 << 24  # of constants that conversion makes
 
 
 def same_pads(
@@ -59,10 +60,23 @@ def conv(
             f"the {channels} channels of '{x.name}'"
         )
     if groups not in (1, channels):
-        raise Unsupported(f"{groups} groups for {channels} channels; 1 or one a channel expected")
+        weights, groups = _without_groups(weights, groups), 1
     bias = bias or node.own_constant("bias", np.zeros(outputs))
     shape = (x.shape[0], outputs, *size)
     return node.emit("conv", [x, weights, bias], shape, groups=groups, **geometry, **no_clamp())
+
+
+def _without_groups(weights: Value, groups: int) -> Value:
+    """Weights (M,C,kh,kw) with zeros where groups do not meet: sparse storage leaves them out."""
+    outputs, channels = weights.shape[0] // groups, weights.shape[1]
+    shape = (weights.shape[0], channels * groups, *weights.shape[2:])
+    if math.prod(shape) > MAX_CONSTANT_ELEMENTS:
+        raise Unsupported(f"{groups} groups of {channels} channels; fewer or smaller ones expected")
+    data = np.zeros(shape, np.float32)
+    for group in range(groups):
+        rows = slice(group * outputs, (group + 1) * outputs)
+        data[rows, group * channels : (group + 1) * channels] = weights.data[rows]
+    return Value(weights.name, shape, data)
 
 
 def average_pool(
@@ -77,22 +91,56 @@ def average_pool(
 
 
 def mean(node: NodeReader, axes: Sequence[int], keep_dims: bool) -> Value:
-    """Emit an average over the image's axes, 2 and 3."""
-    x = node.computed(0, 4)
-    if {node.axis(axis, 4) for axis in axes} != {2, 3}:
-        raise Unsupported(f"axes {list(axes)}; the image's, [2, 3], expected")
-    shape = (*x.shape[:2], 1, 1) if keep_dims else x.shape[:2]
-    return node.emit("global_average_pool", [x], shape, keep_dims=keep_dims)
+    """Emit an average over axes that follow each other; those of size 1 do not count."""
+    x = node.computed(0)
+    chosen = {node.axis(axis, len(x.shape)) for axis in axes}
+    if keep_dims:
+        shape = [1 if axis in chosen else size for axis, size in enumerate(x.shape)]
+    else:
+        shape = [size for axis, size in enumerate(x.shape) if axis not in chosen]
+    if len(x.shape) == 4 and chosen == {2, 3}:
+        return node.emit("global_average_pool", [x], shape, keep_dims=keep_dims)
+    averaged = [axis for axis in sorted(chosen) if x.shape[axis] > 1]
+    if not averaged:
+        return reshape_to(node, x, shape)
+    first, last = averaged[0], averaged[-1] + 1
+    if any(x.shape[axis] > 1 for axis in {*range(first, last)} - chosen):
+        raise Unsupported(f"axes {list(axes)} of {list(x.shape)}; neighbours expected")
+    before, count = math.prod(x.shape[:first]), math.prod(x.shape[first:last])
+    behind = math.prod(x.shape[last:])
+    if behind == 1:
+        planes = reshape_to(node, x, (1, before, 1, count))
+        y = node.emit("global_average_pool", [planes], (1, before, 1, 1), keep_dims=True)
+    else:
+        weights = np.full((1, count), 1 / count)
+        rows = reshape_to(node, x, (before, count, behind))
+        y = matrix_times(node, weights, f"{node.name}.mean", rows)
+    return reshape_to(node, y, shape)
 
 
-def pad(node: NodeReader, pads: Sequence[int]) -> Value:
+def pad(node: NodeReader, x: Value, pads: Sequence[int]) -> Value:
     """Emit zeros around an image: top, left, bottom, right."""
-    x = node.computed(0, 4)
     if not any(pads):
         return x
     top, left, bottom, right = pads
     shape = (*x.shape[:2], x.shape[2] + top + bottom, x.shape[3] + left + right)
     return node.emit("pad", [x], shape, pads=(top, left, bottom, right))
+
+
+def pad_axis(node: NodeReader, x: Value, axis: int, before: int, after: int) -> Value:
+    """Emit zeros before and after what lies along one axis."""
+    if not before and not after:
+        return x
+    step = math.prod(x.shape[axis + 1 :])
+    if max(before, after) * step > MAX_CONV_ATTRIBUTE:
+        raise Unsupported(
+            f"{max(before, after) * step} zeros in a row; at most {MAX_CONV_ATTRIBUTE} expected"
+        )
+    rows = math.prod(x.shape[:axis])
+    image = reshape_to(node, x, (1, rows, 1, x.shape[axis] * step))
+    padded = pad(node, image, (0, before * step, 0, after * step))
+    shape = (*x.shape[:axis], x.shape[axis] + before + after, *x.shape[axis + 1 :])
+    return reshape_to(node, padded, shape)
 
 
 def fully_connected(
@@ -106,19 +154,61 @@ def fully_connected(
     return node.emit("fully_connected", inputs, (x.shape[0], len(data)), **no_clamp())
 
 
-def per_channel(node: NodeReader, position: int, shape: tuple[int, ...]) -> np.ndarray:
-    """A constant that broadcasts to `shape` and varies along axis 1 only, as (C) in f64."""
-    data = node.weights(position).data.astype(np.float64)
-    aligned = (1,) * (len(shape) - data.ndim) + data.shape
-    channels = shape[1] if len(shape) > 1 else 1
-    if len(aligned) != len(shape) or any(
-        size != 1 and (axis != 1 or size != channels) for axis, size in enumerate(aligned)
-    ):
-        raise Unsupported(
-            f"a constant {list(data.shape)} with {list(shape)}; one number, or one a channel, "
-            f"expected"
-        )
-    return np.broadcast_to(data.ravel(), channels).copy()
+def matrix_times(node: NodeReader, weights: np.ndarray, name: str, x: Value) -> Value:
+    """Emit weights (M,C) times x (...,C,L): a pointwise convolution of images of height 1."""
+    *batch, channels, length = x.shape
+    if channels != weights.shape[1]:
+        node.fail(f"weights '{name}' for {channels} channels expected, found {weights.shape[1]}")
+    data = np.ascontiguousarray(weights[:, :, np.newaxis, np.newaxis], dtype=np.float32)
+    image = reshape_to(node, x, (math.prod(batch), channels, 1, length))
+    inputs = [image, Value(name, data.shape, data), node.own_constant("bias", np.zeros(len(data)))]
+    shape, geometry = (image.shape[0], len(data), 1, length), pointwise_geometry()
+    y = node.emit("conv", inputs, shape, groups=1, **geometry, **no_clamp())
+    return reshape_to(node, y, (*batch, len(data), length))
+
+
+def pointwise_geometry() -> dict[str, tuple[int, ...]]:
+    """Strides, pads and dilations of a convolution that looks at one pixel at a time."""
+    return {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
+
+
+def broadcast(node: NodeReader, a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
+    """The shape of two tensors' sum."""
+    try:
+        return np.broadcast_shapes(tuple(a), tuple(b))
+    except ValueError:
+        node.fail(f"shapes {list(a)} and {list(b)} that broadcast expected")
+
+
+def with_constant(
+    node: NodeReader, x: Value, constant: np.ndarray, scaled: bool, factor: float = 1.0
+) -> Value:
+    """Emit x * constant if `scaled`, and otherwise x * factor + constant.
+
+    The engine has one number for each of an image's channels. So x is seen as an image of which
+    the channels are those axes along which the constant varies.
+    """
+    shape = broadcast(node, x.shape, constant.shape)
+    if math.prod(shape) != math.prod(x.shape):
+        found, expected = list(constant.shape), list(x.shape)
+        raise Unsupported(f"a constant {found} with {expected}; a result of that size expected")
+    aligned = (1,) * (len(shape) - constant.ndim) + constant.shape
+    varying = [axis for axis, size in enumerate(aligned) if size > 1]
+    if not varying:
+        channels, view = shape[1] if len(shape) in (2, 4) else 1, shape
+    elif varying == [1]:
+        channels, view = shape[1], shape
+    else:
+        first, last = varying[0], varying[-1] + 1
+        channels, rest = math.prod(shape[first:last]), math.prod(shape[last:])
+        view = (math.prod(shape[:first]), channels, *((1, rest) if rest > 1 else ()))
+        constant = np.broadcast_to(constant.reshape(aligned[first:last]), shape[first:last])
+    if channels > MAX_CONSTANT_ELEMENTS:
+        raise Unsupported(f"a constant for {channels} channels; at most 2^24 expected")
+    numbers = np.broadcast_to(constant.astype(np.float64).ravel(), channels).copy()
+    scale = numbers if scaled else np.full(channels, factor)
+    shift = np.zeros(channels) if scaled else numbers
+    return reshape_to(node, scale_shift(node, reshape_to(node, x, view), scale, shift), shape)
 
 
 def scale_shift(node: NodeReader, x: Value, scale: np.ndarray, shift: np.ndarray) -> Value:
@@ -126,45 +216,65 @@ def scale_shift(node: NodeReader, x: Value, scale: np.ndarray, shift: np.ndarray
     return node.emit("scale_shift", [x], x.shape, scale=scale, shift=shift)
 
 
+def sum_of(node: NodeReader, a: Value, b: Value) -> Value:
+    """Emit a + b, which differ in no more than axes of size 1."""
+    shape = broadcast(node, a.shape, b.shape)
+    if math.prod(a.shape) != math.prod(shape) or math.prod(b.shape) != math.prod(shape):
+        raise Unsupported(f"shapes {list(a.shape)} and {list(b.shape)}; twice the same expected")
+    a, b = reshape_to(node, a, shape), reshape_to(node, b, shape)
+    return node.emit("add", [a, b], shape, **no_clamp())
+
+
 def add(node: NodeReader) -> Value:
-    """Emit a + b: twice the same shape, or a constant that varies by channel."""
+    """Emit a + b, of which at least one is computed."""
     a, b = node.value(0), node.value(1)
     if a.data is None and b.data is None:
-        if a.shape != b.shape:
-            shapes = f"{list(a.shape)} and {list(b.shape)}"
-            raise Unsupported(f"shapes {shapes}; twice the same expected")
-        return node.emit("add", [a, b], a.shape, **no_clamp())
+        return sum_of(node, a, b)
     x, constant = (a, 1) if a.data is None else (b, 0)
-    shift = per_channel(node, constant, x.shape)
-    return scale_shift(node, x, np.ones_like(shift), shift)
+    return with_constant(node, x, node.weights(constant).data, scaled=False)
 
 
 def subtract(node: NodeReader) -> Value:
-    """Emit a - b, one of them constant."""
-    if node.value(0).data is None:
-        x = node.computed(0)
-        shift = -per_channel(node, 1, x.shape)
-        return scale_shift(node, x, np.ones_like(shift), shift)
-    x = node.computed(1)
-    shift = per_channel(node, 0, x.shape)
-    return scale_shift(node, x, -np.ones_like(shift), shift)
+    """Emit a - b, of which at least one is computed."""
+    a, b = node.value(0), node.value(1)
+    if a.data is None and b.data is None:
+        return sum_of(node, a, negate(node, b))
+    if a.data is None:
+        return with_constant(node, a, -node.weights(1).data, scaled=False)
+    return with_constant(node, b, node.weights(0).data, scaled=False, factor=-1.0)
 
 
 def multiply(node: NodeReader) -> Value:
-    """Emit a * b: twice the same shape, one factor a channel, or a constant that varies by channel."""
+    """Emit a * b: a constant factor, twice the same shape, or one factor for each of a's planes."""
     a, b = node.value(0), node.value(1)
-    if a.data is None and b.data is None:
-        a, b = node.computed(0), node.computed(1)
-        if b.shape != a.shape and a.shape[2:] == (1, 1):
-            a, b = b, a  # the factors are the second
-        if b.shape not in (a.shape, (*a.shape[:2], 1, 1)) or len(a.shape) != len(b.shape):
-            shapes = f"{list(a.shape)} and {list(b.shape)}"
-            raise Unsupported(f"shapes {shapes}; twice the same, or one number a channel, expected")
-        return node.emit("multiply", [a, b], a.shape)
-    constant = 0 if node.value(0).data is not None else 1
-    x = node.computed(1 - constant)
-    scale = per_channel(node, constant, x.shape)
-    return scale_shift(node, x, scale, np.zeros_like(scale))
+    if a.data is not None or b.data is not None:
+        x, constant = (a, 1) if a.data is None else (b, 0)
+        return with_constant(node, x, node.weights(constant).data, scaled=True)
+    shape = broadcast(node, a.shape, b.shape)
+    if math.prod(a.shape) < math.prod(b.shape):
+        a, b = b, a  # the factors are the second
+    if math.prod(a.shape) != math.prod(shape):
+        shapes = f"{list(a.shape)} and {list(b.shape)}"
+        raise Unsupported(f"shapes {shapes}; a result of the shape of one of them expected")
+    a = reshape_to(node, a, shape)
+    if math.prod(b.shape) == math.prod(shape):
+        return node.emit("multiply", [a, reshape_to(node, b, shape)], shape)
+    aligned = (1,) * (len(shape) - len(b.shape)) + b.shape
+    last = 1 + max((axis for axis, size in enumerate(aligned) if size > 1), default=-1)
+    if aligned[:last] != shape[:last]:
+        shapes = f"{list(shape)} and {list(b.shape)}"
+        raise Unsupported(f"shapes {shapes}; twice the same, or one number a plane, expected")
+    if len(shape) == 4 and last == 2:
+        planes, rest = shape[:2], shape[2:]
+    else:
+        planes, rest = (1, math.prod(shape[:last])), (1, math.prod(shape[last:]))
+    image, factors = reshape_to(node, a, (*planes, *rest)), reshape_to(node, b, (*planes, 1, 1))
+    return reshape_to(node, node.emit("multiply", [image, factors], image.shape), shape)
+
+
+def negate(node: NodeReader, x: Value) -> Value:
+    """Emit -x."""
+    return with_constant(node, x, np.float32(-1), scaled=True)
 
 
 def sigmoid(node: NodeReader) -> Value:
@@ -174,10 +284,9 @@ def sigmoid(node: NodeReader) -> Value:
 
 
 def divide(node: NodeReader) -> Value:
-    """Emit x by a constant that varies by channel."""
+    """Emit x by a constant."""
     x = node.computed(0)
-    scale = 1 / per_channel(node, 1, x.shape)
-    return scale_shift(node, x, scale, np.zeros_like(scale))
+    return with_constant(node, x, 1 / node.weights(1).data.astype(np.float64), scaled=True)
 
 
 def clamp(node: NodeReader, low: float, high: float) -> Value:
