@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
 
     converter = commands.add_parser("convert", help="turn an ONNX model into a .goss file")
     converter.set_defaults(command=_convert)
-    converter.add_argument("source", metavar="SRC", help="an .onnx file")
+    converter.add_argument("source", metavar="SRC", help="an .onnx or .tflite file")
     converter.add_argument("destination", metavar="DST", help="the .goss file to write")
     converter.add_argument(
         "--batch", metavar="N", type=_count, default=1, help="images a run (default: 1)"
@@ -164,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
         "refit the others so that each layer computes what it did.",
     )
     pruner.set_defaults(command=_prune)
-    pruner.add_argument("source", metavar="SRC", help="an .onnx or .goss file")
+    pruner.add_argument("source", metavar="SRC", help="an .onnx, .tflite or .goss file")
     pruner.add_argument("destination", metavar="DST", help="the .goss file to write")
     budget = pruner.add_mutually_exclusive_group(required=True)
     budget.add_argument("--sparsity", type=float, help="share of each layer's weights to zero")

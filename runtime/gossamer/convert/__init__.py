@@ -27,7 +27,7 @@ def convert(
     storage: Mapping[str, str] | None = None,
     pixels: str | None = None,
 ) -> bytes:
-    """Convert an ONNX model to a ``.goss`` file.
+    """Convert an ONNX or TensorFlow Lite model to a ``.goss`` file.
 
     Batch normalization is folded into the weights, activations into the layers before them, and
     weights that contain enough zeros are stored sparse: in the way that, by measured costs, runs
@@ -36,7 +36,9 @@ def convert(
     Parameters
     ----------
     src
-        An ``.onnx`` file, with its external data beside it, or a loaded model.
+        An ``.onnx`` file, with its external data beside it, or a loaded model; or a ``.tflite``
+        file. Of the latter, images [N, H, W, C] become channel planes (N,C,H,W), and quantized
+        numbers the real ones that they stand for: inputs, weights and outputs are f32.
     dst
         Where to write the file. It appears complete or not at all. None writes nothing.
     batch
@@ -66,7 +68,7 @@ def convert(
     Raises
     ------
     ModelError
-        `src` cannot be read, is no valid ONNX model, or has weights that are NaN or infinite.
+        `src` cannot be read, is no valid model, or has weights that are NaN or infinite.
     UnsupportedError
         The engine cannot run the model. Lists every operator it lacks. Or `pixels` is asked for,
         and the input is not read by one convolution.
@@ -90,7 +92,7 @@ def convert(
     try:
         import numpy as np
 
-        from . import cost_model, lower, onnx, passes, write
+        from . import cost_model, importing, lower, passes, write
     except ImportError as error:
         raise MissingDependencyError(
             f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
@@ -98,7 +100,7 @@ def convert(
     texts = write.check_metadata(metadata or {})
     with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
         table = cost_model.load(target, costs)
-        graph = onnx.import_model(src, batch, dims)
+        graph = importing.import_model(src, batch, dims)
         passes.optimize(graph)
         if pixels is not None:
             passes.take_pixels(graph, *write.take_normalization(texts, pixels))
