@@ -179,6 +179,8 @@ class _Reader:
         table = graph.Tensors(number)
         name = (table.Name() or b"").decode(errors="replace") or f"tensor {number}"
         what = f"tensor '{name}'"
+        if "\0" in name:
+            self.fail(f"tensor {number}", f"a name without NUL expected, found {name[:40]!r}")
         shape, dims = _sizes(table.ShapeAsNumpy()), _sizes(table.ShapeSignatureAsNumpy())
         dims = dims or shape
         if len(shape) > MAX_RANK or len(dims) != len(shape) or min(shape, default=1) < 0:
