@@ -123,10 +123,18 @@ def _parser() -> argparse.ArgumentParser:
 
     converter = commands.add_parser("convert", help="turn an ONNX model into a .goss file")
     converter.set_defaults(command=_convert)
-    converter.add_argument("source", metavar="SRC", help="an .onnx file")
+    converter.add_argument("source", metavar="SRC", help="an .onnx or .tflite file")
     converter.add_argument("destination", metavar="DST", help="the .goss file to write")
     converter.add_argument(
         "--batch", metavar="N", type=_count, default=1, help="images a run (default: 1)"
+    )
+    converter.add_argument(
+        "--dim",
+        metavar="NAME=SIZE",
+        type=_size,
+        action="append",
+        default=[],
+        help="size of an input's dimension that the model names and leaves open; may be repeated",
     )
     converter.add_argument(
         "--metadata",
@@ -167,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         "refit the others so that each layer computes what it did.",
     )
     pruner.set_defaults(command=_prune)
-    pruner.add_argument("source", metavar="SRC", help="an .onnx or .goss file")
+    pruner.add_argument("source", metavar="SRC", help="an .onnx, .tflite or .goss file")
     pruner.add_argument("destination", metavar="DST", help="the .goss file to write")
     budget = pruner.add_mutually_exclusive_group(required=True)
     budget.add_argument("--sparsity", type=float, help="share of the layers' weights to zero")
@@ -250,6 +258,11 @@ def _pair(text: str) -> tuple[str, str]:
     if not key or not separator:
         raise argparse.ArgumentTypeError(f"{text!r} found, KEY=VALUE expected")
     return key, value
+
+
+def _size(text: str) -> tuple[str, int]:
+    name, size = _pair(text)
+    return name, _count(size)
 
 
 # ---- run ----------------------------------------------------------------------------------------
@@ -425,6 +438,7 @@ def _convert(options: argparse.Namespace) -> int:
         options.source,
         options.destination,
         batch=options.batch,
+        dims=dict(options.dim),
         metadata=_metadata(options),
         target=options.target,
         costs=options.costs,

@@ -55,6 +55,7 @@ NODES = {
     Op.ACTIVATION: simple("activation", IMAGE, kind="silu"),
     Op.MULTIPLY: simple("multiply", IMAGE, (1, 32, 1, 1)),
     Op.CONV_PIXELS: conv(np.ones((8, 3, 3, 3)), 32, op="conv_pixels", pads=(1, 1, 1, 1)),
+    Op.RESHAPE: simple("reshape", (1, 32 * 196), output=IMAGE),
 }
 
 

@@ -26,6 +26,11 @@ def _conv_words(attributes: Mapping[str, Any]) -> tuple[int | float, ...]:
     return (*map(int, geometry), int(attributes["groups"]), *_clamp_words(attributes))
 
 
+def _shape_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    shape = attributes["shape"]
+    return (len(shape), *shape, *[0] * (goss_file.MAX_RANK - len(shape)))
+
+
 ACTIVATIONS = ("sigmoid", "silu")
 
 # Code of each operator, and its attribute words: section 8 of FORMAT.md.
@@ -41,6 +46,7 @@ _OPERATORS: dict[str, tuple[Op, _Words]] = {
     "activation": (Op.ACTIVATION, lambda a: (ACTIVATIONS.index(a["kind"]),)),
     "multiply": (Op.MULTIPLY, lambda a: ()),
     "conv_pixels": (Op.CONV_PIXELS, _conv_words),
+    "reshape": (Op.RESHAPE, _shape_words),
 }
 
 

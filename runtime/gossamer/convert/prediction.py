@@ -246,6 +246,12 @@ def _multiply(node: Node, operators: OperatorCosts) -> float:
     return kind(node, operators)
 
 
+def _reshape(node: Node, operators: OperatorCosts) -> float:
+    """Give the cost of a flatten whose planes are those of whichever side has more."""
+    sides = (_planes(value.shape, operators) for value in (node.inputs[0], node.output))
+    return _steps(operators, "flatten", *map(max, zip(*sides, strict=True)))
+
+
 def _activation(node: Node, operators: OperatorCosts) -> float:
     return _elementwise(node.attributes["kind"])(node, operators)
 
@@ -269,6 +275,7 @@ _OPERATORS: dict[str, Callable[[Node, OperatorCosts], float]] = {
     "clamp": _elementwise("clamp"),
     "softmax": _by_planes("softmax"),
     "flatten": _by_planes("flatten"),
+    "reshape": _reshape,
     "activation": _activation,
     "multiply": _multiply,
 }

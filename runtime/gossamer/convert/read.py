@@ -89,6 +89,11 @@ def _conv(words: bytes) -> dict[str, Any]:
     return {**geometry, "groups": numbers[8], **_clamp(words[36:])}
 
 
+def _shape(words: bytes) -> tuple[int, ...]:
+    rank, *dims = struct.unpack("<7I", words)
+    return tuple(dims[:rank])
+
+
 def _number(words: bytes) -> int:
     return int.from_bytes(words, "little")
 
@@ -104,6 +109,7 @@ _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "softmax": lambda words: {},
     "flatten": lambda words: {},
     "multiply": lambda words: {},
+    "reshape": lambda words: {"shape": _shape(words)},
 }
 
 # ---- Weights: section 9 --------------------------------------------------------------------------

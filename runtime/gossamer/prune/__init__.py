@@ -45,7 +45,7 @@ def prune(
     Parameters
     ----------
     src
-        An ``.onnx`` or ``.goss`` file. What is zero in it stays zero, and counts.
+        An ``.onnx``, ``.tflite`` or ``.goss`` file. What is zero in it stays zero, and counts.
     dst
         The ``.goss`` file to write. It appears complete or not at all. None writes nothing.
     sparsity

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..convert import lower, onnx, pack, passes, prediction, read, write
+from ..convert import importing, lower, pack, passes, prediction, read, write
 from ..convert.cost_model import CostModel
 from ..convert.cost_model import load as load_costs
 from ..convert.ir import Graph, Node, Value
@@ -189,7 +189,7 @@ def _read(src: str | os.PathLike[str], metadata: Mapping[str, str]) -> tuple[Gra
         graph = read.read_graph(content, str(path))
         texts = dict(InferenceSession(content).metadata) | texts
     else:
-        graph = onnx.import_model(src, 1)
+        graph = importing.import_model(src, 1)
         passes.optimize(graph)
     for node in graph.nodes:
         for value in node.inputs:
