@@ -127,7 +127,8 @@ def evaluate(
         A classifier of photos.
     data
         A folder or a tar file. A picture's class is the name of the folder it lies in, one of the
-        model's labels; or, for a file named like ``012_robin.jpg``, the number. Files that are
+        model's labels; or, for a file named like ``012_robin.jpg``, the number, counted behind a
+        first label "background" where the model has it. Files that are
         no pictures by their suffix are passed over.
     reference
         Another classifier of the same classes, to compare with: such as the network before pruning.
@@ -287,9 +288,11 @@ def _class_of(name: str, names: Sequence[str], classes: int) -> int:
             f"{name}: class '{path.parent.name}' is not among the model's labels "
             f"({known or 'it has none; convert it with --labels'})"
         )
-    if int(number[1]) >= classes:
-        raise InputError(f"{name}: class {int(number[1])}, but the model knows 0 to {classes - 1}")
-    return int(number[1])
+    background = int(names[:1] == ["background"])  # ImageNet's models of 1001 classes
+    known = classes - background
+    if int(number[1]) >= known:
+        raise InputError(f"{name}: class {int(number[1])}, but the model knows 0 to {known - 1}")
+    return int(number[1]) + background
 
 
 @contextmanager

@@ -71,6 +71,15 @@ def test_numbers_name_the_class(tmp_path: Path, colours: InferenceSession, name:
     assert accuracy.n == 3
 
 
+def test_numbers_are_counted_behind_a_class_for_the_background(tmp_path: Path) -> None:
+    session = InferenceSession(tiny_models.colours(labels="background\ntench\ngoldfish"))
+    files = {"000_tench.png": picture("green"), "001_goldfish.png": picture("green")}
+    assert evaluate(session, write(tmp_path / "data", files)).top1 == 0.5
+    alone = write(tmp_path / "alone", {"002_shark.png": picture("red")})
+    with pytest.raises(gossamer.InputError, match="class 2, but the model knows 0 to 1"):
+        evaluate(session, alone)
+
+
 def test_a_folder_of_one_class_is_data_too(tmp_path: Path, colours: InferenceSession) -> None:
     data = write(tmp_path / "data", FOLDERS)
     assert shares(evaluate(colours, data / "validation" / "red")) == (0.5, 1.0, 2)
