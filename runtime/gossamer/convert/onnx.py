@@ -92,6 +92,12 @@ def import_model(
     return _Importer(_read_proto(path), str(path), path.parent, batch, dims).run()
 
 
+def _has_huge_lists(graph: onnx.GraphProto) -> bool:
+    """Whether a tensor of one axis has more elements than any shape or list of indices."""
+    shapes = (info.type.tensor_type.shape.dim for info in graph.value_info)
+    return any(len(dims) == 1 and dims[0].dim_value > MAX_INFERENCE_ELEMENTS for dims in shapes)
+
+
 class _Importer:
     """Reads one model, node after node, and remembers what each name stands for."""
 
@@ -223,10 +229,6 @@ class _Importer:
                 )
             self.values[info.name] = Value(info.name, self.input_shape(info))
             inputs.append(self.values[info.name])
-        if not inputs:
-            name = self.graph.output[0].name
-            reason = "depends on no input; a computed tensor expected"
-            self.problems.append(Problem("output", name, reason))
         return inputs
 
     def input_shape(self, info: onnx.ValueInfoProto) -> tuple[int, ...] | None:
@@ -370,7 +372,9 @@ class _Importer:
                 elif axis == 0 and not dim.HasField("dim_value"):
                     dim.dim_value = self.batch
         try:
-            graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+            graph = onnx.shape_inference.infer_shapes(model).graph
+            if not _has_huge_lists(graph):  # their numbers are followed one by one
+                graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
         except Exception:  # onnx says nowhere what it raises; without shapes import goes on
             return {}
         shapes = {}
@@ -419,7 +423,7 @@ class _Importer:
             if array.size <= MAX_INFERENCE_ELEMENTS:
                 model.graph.initializer.append(numpy_helper.from_array(array, name))
         try:
-            inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+            inferred = onnx.shape_inference.infer_shapes(model).graph
         except Exception:  # onnx says nowhere what it raises; evaluation will say what is wrong
             return math.prod(max((a.shape for a in feeds.values()), key=math.prod)) <= 1 << 16
         shapes = [info.type.tensor_type.shape for info in inferred.output]

@@ -328,7 +328,9 @@ def _pad(node: OnnxNode) -> Value:
     if len(pads) != 2 * len(axes) or len(set(axes)) != len(axes):
         node.fail(f"{2 * len(axes)} pads for axes {axes} expected, found {list(pads)}")
     if mode != "constant" or not math.isfinite(fill) or min(pads, default=0) < 0:
-        raise Unsupported(f"{mode} {fill:g}, pads {list(pads)}; finite numbers around expected")
+        raise Unsupported(
+            f"{mode} {fill:g}, pads {list(pads)}; finite numbers around the tensor expected"
+        )
     before, after = (dict(zip(axes, half, strict=True)) for half in _halves(pads))
     padded = {axis for axis in axes if before[axis] or after[axis]}
     if rank == 4 and padded <= {2, 3}:
