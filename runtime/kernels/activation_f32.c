@@ -15,8 +15,7 @@ static inline vf32 sigmoid(vf32 x)
 void GOSS_KERNEL(sigmoid_f32)(const goss_activation_f32_args *a)
 {
     assert(a->count % VF32_LANES == 0);
-    for (size_t i = 0; i < a->count; i += VF32_LANES)
-        vf32_store(a->y + i, sigmoid(vf32_load(a->x + i)));
+    for (size_t i = 0; i < a->count; i += VF32_LANES) vf32_store(a->y + i, sigmoid(vf32_load(a->x + i)));
 }
 
 void GOSS_KERNEL(silu_f32)(const goss_activation_f32_args *a)

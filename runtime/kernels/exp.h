@@ -11,7 +11,8 @@ typedef struct fraction {
 
 /* e^-x within 3 ulp, divided; below -87 the result is that of -87 (6e37), above 87 that of 87 (1.6e-38).
  * -x = n ln 2 - r with |r| <= ln 2 / 2; ln 2 in two parts keeps r exact. With d = r coth(r / 2), an even function,
- * e^-r = (d - r) / (d + r). The polynomial for d has the smallest error that degree 2 in r^2 can have: 2^-31 of e^-r. */
+ * e^-r = (d - r) / (d + r). The polynomial for d has the smallest error that degree 2 in r^2 can have: 2^-31 of e^-r.
+ */
 static inline fraction exp_minus(vf32 x)
 {
     const vf32 round = vf32_splat(VF32_ROUND);

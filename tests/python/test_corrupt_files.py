@@ -229,7 +229,7 @@ def test_each_tensor_field_is_checked(
         (STEM_NODE, 0, 10**6, "node 0: string at 1000000"),
         (STEM_NODE, 4, 99, "'stem': operator 99 is unknown"),
         (STEM_NODE, 4, 4, r"'stem' \(add\)"),
-        (STEM_NODE, 8, 2, r"'stem' \(conv\): 2 inputs, 3 or one more expected"),
+        (STEM_NODE, 8, 2, r"'stem' \(conv\): 2 inputs, 3 to 4 expected"),
         (STEM_NODE, 12, 10**6, "input 0 is tensor 1000000"),
         (STEM_NODE, 12, STEM, "reads tensor 'stem' before it is computed"),
         (STEM_NODE, 16, IMAGE, "stem"),

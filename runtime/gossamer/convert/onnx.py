@@ -287,13 +287,13 @@ class _Importer:
         if any(value is not None and value.shape is None for value in node.inputs):
             return self.unknown(node)
         try:
-            value = OPERATORS[proto.op_type](node)
+            found = OPERATORS[proto.op_type](node)
             if node.attributes:
                 raise Unsupported(f"attribute '{next(iter(node.attributes))}'")
         except Unsupported as reason:
             return self.unsupported(node, str(reason))
         self.nodes += node.emitted
-        return [value]
+        return found if isinstance(found, list) else [found]
 
     def is_known(self, proto: NodeProto) -> bool:
         if proto.domain not in ("", "ai.onnx") or not onnx.defs.has(proto.op_type, self.opset, ""):

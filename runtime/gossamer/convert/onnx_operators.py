@@ -8,17 +8,23 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from onnx import TensorProto
 
-from .ir import Value, no_clamp
+from .ir import Value
 from .node_reader import Unsupported
 from .onnx_node import MISSING, OnnxNode, type_name
 from .operators import (
     MAX_CONV_ATTRIBUTE,
+    activation,
     add,
     average_pool,
+    channels_from,
     clamp,
+    concat,
     conv,
     divide,
     fully_connected,
+    hard_sigmoid,
+    leaky_relu,
+    max_pool,
     mean,
     multiply,
     output_size,
@@ -30,6 +36,7 @@ from .operators import (
     scale_shift,
     sigmoid,
     subtract,
+    transpose,
 )
 
 
@@ -45,9 +52,12 @@ def _spatial(
     return numbers
 
 
+_Geometry = dict[str, tuple[int, ...]]
+
+
 def _window(
     node: OnnxNode, size: Sequence[int], kernel: Sequence[int]
-) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
+) -> tuple[_Geometry, tuple[int, ...]]:
     """Strides, pads and dilations of a window that slides over an image, and the output's size."""
     strides = _spatial(node, "strides", 2, 1, (1, 1))
     dilations = _spatial(node, "dilations", 2, 1, (1, 1))
@@ -113,17 +123,77 @@ def _clip(node: OnnxNode) -> Value:
     return clamp(node, node.scalar(1, -math.inf), node.scalar(2, math.inf))
 
 
+def _activation(kind: str) -> Callable[[OnnxNode], Value]:
+    return lambda node: activation(node, kind)
+
+
+def _elu(node: OnnxNode) -> Value:
+    if (alpha := node.number("alpha", 1.0)) != 1:
+        raise Unsupported(f"alpha {alpha:g}; 1 expected")
+    return activation(node, "elu")
+
+
+def _gelu(node: OnnxNode) -> Value:
+    kinds = {"none": "gelu", "tanh": "gelu_tanh"}
+    approximate = node.text("approximate", "none")
+    if approximate not in kinds:
+        node.fail(f"approximate none or tanh expected, found {approximate!r}")
+    return activation(node, kinds[approximate])
+
+
+def _hard_sigmoid(node: OnnxNode) -> Value:
+    return hard_sigmoid(node, node.number("alpha", 0.2), node.number("beta", 0.5))
+
+
+def _leaky_relu(node: OnnxNode) -> Value:
+    return leaky_relu(node, node.number("alpha", 0.01))
+
+
 def _global_average_pool(node: OnnxNode) -> Value:
     x = node.computed(0, 4)
     return node.emit("global_average_pool", [x], (*x.shape[:2], 1, 1), keep_dims=True)
 
 
-def _average_pool(node: OnnxNode) -> Value:
-    x = node.computed(0, 4)
+def _pool(
+    node: OnnxNode,
+) -> tuple[tuple[int, ...], _Geometry, tuple[int, ...], tuple[int, ...]]:
+    """A pooling's kernel, its geometry, the output's size, and the padding before `ceil_mode`."""
+    size = node.computed(0, 4).shape[2:]
     kernel = _spatial(node, "kernel_shape", 2, 1, MISSING)
-    geometry, size = _window(node, x.shape[2:], kernel)
-    node.ignore("count_include_pad", "ceil_mode")  # they change nothing for the whole image
-    return average_pool(node, kernel, size, geometry["pads"])
+    geometry, output = _window(node, size, kernel)
+    pads, strides = geometry["pads"], geometry["strides"]
+    reach = [(kernel[a] - 1) * geometry["dilations"][a] + 1 for a in (0, 1)]
+    if any(pad >= reach[axis % 2] for axis, pad in enumerate(pads)):
+        raise Unsupported(f"pads {list(pads)} that hold a window of {reach}; smaller ones expected")
+    if not node.integer("ceil_mode", 0):
+        return kernel, geometry, output, pads
+    # One window more where it begins over the image, with padding for what it lacks.
+    output = tuple(
+        count + ((count - 1) * stride + window < total and count * stride < total - after)
+        for count, stride, window, after, total in zip(
+            output, strides, reach, pads[2:], (size[a] + pads[a] + pads[a + 2] for a in (0, 1)),
+            strict=True,
+        )
+    )  # fmt: skip
+    after = (
+        max(pads[a + 2], (output[a] - 1) * strides[a] + reach[a] - size[a] - pads[a])
+        for a in (0, 1)
+    )
+    return kernel, {**geometry, "pads": (*pads[:2], *after)}, output, pads
+
+
+def _max_pool(node: OnnxNode) -> Value:
+    if len([name for name in node.proto.output if name]) > 1:
+        raise Unsupported("output of indices; values only expected")
+    node.ignore("storage_order")  # of the indices
+    kernel, geometry, size, _ = _pool(node)
+    return max_pool(node, kernel, size, geometry)
+
+
+def _average_pool(node: OnnxNode) -> Value:
+    kernel, geometry, size, pads = _pool(node)
+    counted = pads if node.integer("count_include_pad", 0) else (0, 0, 0, 0)
+    return average_pool(node, kernel, size, geometry, counted)
 
 
 def _reduce_mean(node: OnnxNode) -> Value:
@@ -193,6 +263,64 @@ def _pad(node: OnnxNode) -> Value:
     return pad(node, (*pads[2:4], *pads[6:8]))
 
 
+def _concat(node: OnnxNode) -> Value:
+    return concat(node, node.integer("axis"))
+
+
+def _split(node: OnnxNode) -> list[Value]:
+    x = node.computed(0)
+    names = list(node.proto.output)
+    node.ignore("num_outputs")
+    sizes = node.integers("split", None) if node.opset < 13 else None
+    if node.opset >= 13 and node.has(1):
+        sizes = node.sizes(1)
+    if (axis := node.axis(node.integer("axis", 0), len(x.shape))) != 1:
+        raise Unsupported(f"axis {axis}; the channels' axis, 1, expected")
+    if sizes is None:
+        size = -(-x.shape[1] // len(names))
+        sizes = [size] * (len(names) - 1) + [x.shape[1] - size * (len(names) - 1)]
+    if len(sizes) != len(names) or sum(sizes) != x.shape[1]:
+        node.fail(f"{list(sizes)} of {x.shape[1]} channels for {len(names)} outputs do not fit")
+    parts, first = [], 0
+    for name, size in zip(names, sizes, strict=True):
+        parts.append(channels_from(node, first, size))
+        parts[-1].name = node.emitted[-1].name = name or node.name
+        first += size
+    return parts
+
+
+def _slice(node: OnnxNode) -> Value:
+    x = node.computed(0)
+    if node.opset < 10:
+        starts, ends = node.integers("starts"), node.integers("ends")
+        axes, steps = node.integers("axes", None), None
+    else:
+        starts, ends = node.sizes(1), node.sizes(2)
+        axes, steps = (node.sizes(place) if node.has(place) else None for place in (3, 4))
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        node.fail(f"as many starts as ends, axes and steps expected, found {len(starts)}")
+    taken = range(x.shape[1]) if len(x.shape) > 1 else range(0)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        axis = node.axis(axis, len(x.shape))
+        if step == 0:
+            node.fail("steps other than 0 expected")
+        places = range(x.shape[axis])[start:end:step]
+        if axis == 1 and step == 1:
+            taken = places
+        elif places != range(x.shape[axis]):
+            raise Unsupported(f"axis {axis}, step {step}; neighbouring channels, axis 1, expected")
+    if len(x.shape) < 2 or taken == range(x.shape[1]):
+        return x
+    return channels_from(node, taken.start, len(taken))
+
+
+def _transpose(node: OnnxNode) -> Value:
+    rank = len(node.computed(0).shape)
+    return transpose(node, node.integers("perm", tuple(range(rank))[::-1]))
+
+
 def _identity(node: OnnxNode) -> Value:
     return node.value(0)
 
@@ -211,28 +339,43 @@ def _cast(node: OnnxNode) -> Value:
     return node.computed(0)
 
 
-OPERATORS: dict[str, Callable[[OnnxNode], Value]] = {
+# Operators with several outputs give a list.
+OPERATORS: dict[str, Callable[[OnnxNode], Value | list[Value]]] = {
     "Add": add,
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_normalization,
     "Cast": _cast,
     "Clip": _clip,
+    "Concat": _concat,
     "Conv": _conv,
     "Div": divide,
     "Dropout": _dropout,
+    "Elu": _elu,
+    "Erf": _activation("erf"),
     "Flatten": _flatten,
+    "Gelu": _gelu,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_average_pool,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _activation("hard_swish"),
     "Identity": _identity,
+    "LeakyRelu": _leaky_relu,
     "MatMul": _mat_mul,
+    "MaxPool": _max_pool,
+    "Mish": _activation("mish"),
     "Mul": multiply,
     "Pad": _pad,
     "ReduceMean": _reduce_mean,
     "Relu": relu,
     "Reshape": _reshape,
     "Sigmoid": sigmoid,
+    "Slice": _slice,
     "Softmax": _softmax,
+    "Softplus": _activation("softplus"),
+    "Split": _split,
     "Squeeze": _squeeze,
     "Sub": subtract,
+    "Tanh": _activation("tanh"),
+    "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

@@ -38,10 +38,7 @@ static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 }
 static inline vf32 vf32_even(vf32 a, vf32 b) { return (vf32){a[0], a[2], b[0], b[2]}; }
 static inline vf32 vf32_odd(vf32 a, vf32 b) { return (vf32){a[1], a[3], b[1], b[3]}; }
-static inline vf32 vf32_scale2(vf32 v, vf32 n)
-{
-    return (vf32)((vu32_)v + ((vu32_)n << 23));
-}
+static inline vf32 vf32_scale2(vf32 v, vf32 n) { return (vf32)((vu32_)v + ((vu32_)n << 23)); }
 static inline float vf32_sum(vf32 v) { return (v[0] + v[1]) + (v[2] + v[3]); }
 static inline float vf32_largest(vf32 v)
 {
