@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models import vision_networks
 from models.random_graphs import RandomGraph
 
 import gossamer
@@ -77,6 +78,16 @@ def test_graphs_of_all_kinds_compute_the_same(seed: int) -> None:
     before = outputs(graph)
     shuffled(graph, seed)
     assert_unchanged(before, outputs(graph))
+
+
+@pytest.mark.parametrize("name", ["resnext", "squeezenet", "mobilenet_v3", "shufflenet_v2"])
+def test_concatenated_sliced_and_grouped_channels_compute_the_same(name: str) -> None:
+    graph = onnx.import_model(getattr(vision_networks, name)(side=32), 1)
+    passes.optimize(graph)
+    before = outputs(graph)
+    assert shuffled(graph) > 3
+    for old, new in zip(before, outputs(graph), strict=True):
+        assert np.abs(old - new).max() <= 1e-5 * np.ptp(old)
 
 
 def test_pixels_and_a_flattened_image_compute_the_same() -> None:
