@@ -30,9 +30,10 @@ static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 }
 static inline vf32 vf32_even(vf32 a, vf32 b) { return vuzp1q_f32(a, b); }
 static inline vf32 vf32_odd(vf32 a, vf32 b) { return vuzp2q_f32(a, b); }
-static inline vf32 vf32_exp2(vf32 n)
+static inline vf32 vf32_scale2(vf32 v, vf32 n)
 {
-    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23));
+    const uint32x4_t exponent = vshlq_n_u32(vreinterpretq_u32_f32(n), 23);
+    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(v), exponent));
 }
 static inline float vf32_sum(vf32 v) { return vaddvq_f32(v); }
 static inline float vf32_largest(vf32 v) { return vmaxvq_f32(v); }

@@ -6,7 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says nothing: machines are shared.
+hypothesis.settings.register_profile("gossamer", deadline=None)
+hypothesis.settings.load_profile("gossamer")
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "web" / "demo" / "samples"

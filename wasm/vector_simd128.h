@@ -26,12 +26,7 @@ static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 }
 static inline vf32 vf32_even(vf32 a, vf32 b) { return wasm_i32x4_shuffle(a, b, 0, 2, 4, 6); }
 static inline vf32 vf32_odd(vf32 a, vf32 b) { return wasm_i32x4_shuffle(a, b, 1, 3, 5, 7); }
-/* Adding 1.5 * 2^23 leaves n in the lowest bits; the conversion to integers takes browsers many instructions on x86. */
-static inline vf32 vf32_exp2(vf32 n)
-{
-    const v128_t exponent = wasm_i32x4_shl(wasm_f32x4_add(n, wasm_f32x4_splat(12582912.0f)), 23);
-    return wasm_i32x4_add(exponent, wasm_f32x4_splat(1.0f));
-}
+static inline vf32 vf32_scale2(vf32 v, vf32 n) { return wasm_i32x4_add(v, wasm_i32x4_shl(n, 23)); }
 static inline float vf32_sum(vf32 v)
 {
     return (wasm_f32x4_extract_lane(v, 0) + wasm_f32x4_extract_lane(v, 1)) +

@@ -5,17 +5,17 @@
 #include "kernels.h"
 #include "vector.h"
 
-/* y / (1 + e^-x) */
-static inline vf32 logistic_times(vf32 x, vf32 y)
+/* 1 / (1 + e^-x) */
+static inline vf32 sigmoid(vf32 x)
 {
-    return vf32_div(y, vf32_add(vf32_splat(1), exp_within_87(vf32_sub(vf32_splat(0), x))));
+    const fraction e = exp_minus(x);
+    return vf32_div(e.divisor, vf32_add(e.divisor, e.dividend));
 }
 
 void GOSS_KERNEL(sigmoid_f32)(const goss_activation_f32_args *a)
 {
     assert(a->count % VF32_LANES == 0);
-    for (size_t i = 0; i < a->count; i += VF32_LANES)
-        vf32_store(a->y + i, logistic_times(vf32_load(a->x + i), vf32_splat(1)));
+    for (size_t i = 0; i < a->count; i += VF32_LANES) vf32_store(a->y + i, sigmoid(vf32_load(a->x + i)));
 }
 
 void GOSS_KERNEL(silu_f32)(const goss_activation_f32_args *a)
@@ -23,6 +23,6 @@ void GOSS_KERNEL(silu_f32)(const goss_activation_f32_args *a)
     assert(a->count % VF32_LANES == 0);
     for (size_t i = 0; i < a->count; i += VF32_LANES) {
         const vf32 x = vf32_load(a->x + i);
-        vf32_store(a->y + i, logistic_times(x, x));
+        vf32_store(a->y + i, vf32_mul(x, sigmoid(x)));
     }
 }

@@ -4,23 +4,27 @@
 
 #include "vector.h"
 
-/* e^x within 3 ulp; below -87 the result is that of -87 (1.6e-38), above 87 that of 87 (6e37).
- * x = n ln 2 + r with |r| <= ln 2 / 2, e^x = 2^n e^r; ln 2 in two parts keeps r exact. The polynomial has the smallest
- * relative error that degree 5 can have on that interval, 1.6 * 2^-24. */
-static inline vf32 exp_within_87(vf32 x)
-{
-    const vf32 round = vf32_splat(12582912.0f); /* 1.5 * 2^23: adding it leaves no room for a fraction */
-    x = vf32_clamp(x, vf32_splat(-87.0f), vf32_splat(87.0f));
-    const vf32 n = vf32_sub(vf32_madd(round, x, vf32_splat(1.44269504f)), round);
-    vf32 r = vf32_madd(x, n, vf32_splat(-0.693359375f));
-    r = vf32_madd(r, n, vf32_splat(2.12194440e-4f));
+/* dividend / divisor, the divisor in [1.6, 2.4]. Left undivided: a sigmoid divides anyway. */
+typedef struct fraction {
+    vf32 dividend, divisor;
+} fraction;
 
-    vf32 e = vf32_madd(vf32_splat(4.189816e-2f), r, vf32_splat(8.290272e-3f));
-    e = vf32_madd(vf32_splat(1.6667639e-1f), e, r);
-    e = vf32_madd(vf32_splat(4.9999148e-1f), e, r);
-    e = vf32_madd(vf32_splat(9.999997e-1f), e, r);
-    e = vf32_madd(vf32_splat(1.0f), e, r);
-    return vf32_mul(e, vf32_exp2(n));
+/* e^-x within 3 ulp, divided; below -87 the result is that of -87 (6e37), above 87 that of 87 (1.6e-38).
+ * -x = n ln 2 - r with |r| <= ln 2 / 2; ln 2 in two parts keeps r exact. With d = r coth(r / 2), an even function,
+ * e^-r = (d - r) / (d + r). The polynomial for d has the smallest error that degree 2 in r^2 can have: 2^-31 of e^-r.
+ */
+static inline fraction exp_minus(vf32 x)
+{
+    const vf32 round = vf32_splat(VF32_ROUND);
+    x = vf32_clamp(x, vf32_splat(-87.0f), vf32_splat(87.0f));
+    const vf32 rounded = vf32_madd(round, x, vf32_splat(-1.44269504f)), n = vf32_sub(rounded, round);
+    vf32 r = vf32_madd(x, n, vf32_splat(0.693359375f));
+    r = vf32_madd(r, n, vf32_splat(-2.12194440e-4f));
+
+    const vf32 square = vf32_mul(r, r);
+    vf32 d = vf32_madd(vf32_splat(0.16666584f), square, vf32_splat(-2.7639476e-3f));
+    d = vf32_madd(vf32_splat(2.0f), square, d);
+    return (fraction){vf32_scale2(vf32_sub(d, r), rounded), vf32_add(d, r)};
 }
 
 #endif

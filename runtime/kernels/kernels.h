@@ -105,6 +105,25 @@ typedef struct goss_global_average_pool_f32_args {
     size_t channels, pixels, x_stride, y_stride;
 } goss_global_average_pool_f32_args;
 
+enum { GOSS_POOL_ROOM = 48 }; /* floats */
+
+/* One channel under windows that slide over it: the largest value, or the sum times share_y[row] * share_x[column].
+ * Window (r, c) has pixels (r * stride_y + i * dilation_y - pad_top, c * stride_x + j * dilation_x - pad_left) for
+ * i < kernel_y, j < kernel_x; those outside of the plane do not count. A largest value of none is -FLT_MAX. */
+typedef struct goss_pool_f32_args {
+    const float *x;  /* [in_y][in_x] */
+    float *y;        /* [out_y][out_x] */
+    size_t y_floats; /* from y on, that may be written; at least out_y * out_x */
+    float *row;      /* scratch */
+    /* Of it: a multiple of the vector, at least GOSS_POOL_ROOM more than the larger of pad_left + in_x and
+     * (out_x - 1) * stride_x + (kernel_x - 1) * dilation_x. */
+    size_t row_floats;
+    size_t in_y, in_x, out_y, out_x;
+    size_t kernel_y, kernel_x, stride_y, stride_x, dilation_y, dilation_x, pad_top, pad_left;
+    const float *share_y; /* [out_y]; the average only */
+    const float *share_x; /* [out_x], readable up to the next multiple of the vector; the average only */
+} goss_pool_f32_args;
+
 /* y[i] = clamp(a[i] + b[i]); y may be a or b. */
 typedef struct goss_add_f32_args {
     const float *a, *b; /* [count] */
@@ -143,6 +162,14 @@ typedef struct goss_activation_f32_args {
     size_t count;   /* a multiple of the vector, > 0 */
 } goss_activation_f32_args;
 
+/* y[i] = x[i] where x[i] is positive, else slope * x[i]; y may be x. */
+typedef struct goss_leaky_relu_f32_args {
+    const float *x; /* [count] */
+    float *y;       /* [count] */
+    size_t count;   /* a multiple of the vector, > 0 */
+    float slope;
+} goss_leaky_relu_f32_args;
+
 /* y = exp(x - max(x)) / sum; writes the padding up to the vector too. y may be x. */
 typedef struct goss_softmax_f32_args {
     const float *x; /* [count], readable up to the next multiple of the vector */
@@ -167,12 +194,24 @@ typedef struct goss_kernels {
     void (*depthwise_f32)(const goss_depthwise_f32_args *);
     void (*depthwise_square_f32)(const goss_depthwise_square_f32_args *);
     void (*global_average_pool_f32)(const goss_global_average_pool_f32_args *);
+    void (*max_pool_f32)(const goss_pool_f32_args *);
+    void (*average_pool_f32)(const goss_pool_f32_args *);
     void (*add_f32)(const goss_add_f32_args *);
     void (*clamp_f32)(const goss_clamp_f32_args *);
     void (*multiply_f32)(const goss_multiply_f32_args *);
     void (*scale_f32)(const goss_scale_f32_args *);
     void (*sigmoid_f32)(const goss_activation_f32_args *);
     void (*silu_f32)(const goss_activation_f32_args *);
+    /* As FORMAT.md section 8, operator 8, says. */
+    void (*hard_swish_f32)(const goss_activation_f32_args *);
+    void (*tanh_f32)(const goss_activation_f32_args *);
+    void (*elu_f32)(const goss_activation_f32_args *);
+    void (*softplus_f32)(const goss_activation_f32_args *);
+    void (*mish_f32)(const goss_activation_f32_args *);
+    void (*erf_f32)(const goss_activation_f32_args *);
+    void (*gelu_f32)(const goss_activation_f32_args *);
+    void (*gelu_tanh_f32)(const goss_activation_f32_args *);
+    void (*leaky_relu_f32)(const goss_leaky_relu_f32_args *);
     void (*softmax_f32)(const goss_softmax_f32_args *);
 
     /* Nonzero when all of x[0 .. count) is finite. Any count, any alignment of 4. */

@@ -19,7 +19,8 @@ void GOSS_KERNEL(softmax_f32)(const goss_softmax_f32_args *a)
     const vf32 shift = vf32_splat(vf32_largest(largest));
     for (size_t i = 0; i < a->count; i += VF32_LANES) {
         const size_t valid = a->count - i < VF32_LANES ? a->count - i : VF32_LANES;
-        const vf32 e = vf32_first(exp_within_87(vf32_sub(vf32_load(a->x + i), shift)), valid, zero);
+        const fraction power = exp_minus(vf32_sub(shift, vf32_load(a->x + i)));
+        const vf32 e = vf32_first(vf32_div(power.dividend, power.divisor), valid, zero);
         sum = vf32_add(sum, e);
         vf32_store(a->y + i, e);
     }

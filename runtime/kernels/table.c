@@ -16,12 +16,23 @@ void GOSS_KERNEL(unpack_f32)(const goss_unpack_f32_args *);
 void GOSS_KERNEL(depthwise_f32)(const goss_depthwise_f32_args *);
 void GOSS_KERNEL(depthwise_square_f32)(const goss_depthwise_square_f32_args *);
 void GOSS_KERNEL(global_average_pool_f32)(const goss_global_average_pool_f32_args *);
+void GOSS_KERNEL(max_pool_f32)(const goss_pool_f32_args *);
+void GOSS_KERNEL(average_pool_f32)(const goss_pool_f32_args *);
 void GOSS_KERNEL(add_f32)(const goss_add_f32_args *);
 void GOSS_KERNEL(clamp_f32)(const goss_clamp_f32_args *);
 void GOSS_KERNEL(multiply_f32)(const goss_multiply_f32_args *);
 void GOSS_KERNEL(scale_f32)(const goss_scale_f32_args *);
 void GOSS_KERNEL(sigmoid_f32)(const goss_activation_f32_args *);
 void GOSS_KERNEL(silu_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(hard_swish_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(tanh_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(elu_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(softplus_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(mish_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(erf_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(gelu_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(gelu_tanh_f32)(const goss_activation_f32_args *);
+void GOSS_KERNEL(leaky_relu_f32)(const goss_leaky_relu_f32_args *);
 void GOSS_KERNEL(softmax_f32)(const goss_softmax_f32_args *);
 int GOSS_KERNEL(all_finite_f32)(const float *, size_t);
 size_t GOSS_KERNEL(multiply_adds_f32)(size_t, float *);
@@ -46,12 +57,23 @@ const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .depthwise_f32 = GOSS_KERNEL(depthwise_f32),
     .depthwise_square_f32 = GOSS_KERNEL(depthwise_square_f32),
     .global_average_pool_f32 = GOSS_KERNEL(global_average_pool_f32),
+    .max_pool_f32 = GOSS_KERNEL(max_pool_f32),
+    .average_pool_f32 = GOSS_KERNEL(average_pool_f32),
     .add_f32 = GOSS_KERNEL(add_f32),
     .clamp_f32 = GOSS_KERNEL(clamp_f32),
     .multiply_f32 = GOSS_KERNEL(multiply_f32),
     .scale_f32 = GOSS_KERNEL(scale_f32),
     .sigmoid_f32 = GOSS_KERNEL(sigmoid_f32),
     .silu_f32 = GOSS_KERNEL(silu_f32),
+    .hard_swish_f32 = GOSS_KERNEL(hard_swish_f32),
+    .tanh_f32 = GOSS_KERNEL(tanh_f32),
+    .elu_f32 = GOSS_KERNEL(elu_f32),
+    .softplus_f32 = GOSS_KERNEL(softplus_f32),
+    .mish_f32 = GOSS_KERNEL(mish_f32),
+    .erf_f32 = GOSS_KERNEL(erf_f32),
+    .gelu_f32 = GOSS_KERNEL(gelu_f32),
+    .gelu_tanh_f32 = GOSS_KERNEL(gelu_tanh_f32),
+    .leaky_relu_f32 = GOSS_KERNEL(leaky_relu_f32),
     .softmax_f32 = GOSS_KERNEL(softmax_f32),
     .all_finite_f32 = GOSS_KERNEL(all_finite_f32),
     .multiply_adds_f32 = GOSS_KERNEL(multiply_adds_f32),

@@ -13,7 +13,7 @@
  *   vf32_first(v, n, fill)    lanes below n from v, the others fill; 0 <= n <= VF32_LANES
  *   vf32_even(a, b)           lanes 0, 2, 4, ... of a, then those of b
  *   vf32_odd(a, b)            lanes 1, 3, 5, ... of a, then those of b
- *   vf32_exp2(n)              2^n for whole n in [-126, 127]
+ *   vf32_scale2(v, n)         v * 2^n for normal v and product; n is whole and given as VF32_ROUND + n
  *   vf32_sum(v)               sum of the lanes, pairwise
  *   vf32_largest(v)           largest lane
  *
@@ -23,6 +23,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* 1.5 * 2^23: a float below 2^22 added to it leaves its nearest whole number in the lowest bits, and no fraction. */
+#define VF32_ROUND 12582912.0f
 
 #include GOSS_VECTOR_HEADER
 

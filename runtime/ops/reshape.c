@@ -54,4 +54,4 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     return GOSS_OK;
 }
 
-const goss_op goss_op_reshape = {.name = "reshape", .code = 11, .inputs = 1, .attributes = 7, .plan = plan};
+const goss_op goss_op_reshape = {.name = "reshape", .code = 17, .inputs = 1, .attributes = 7, .plan = plan};

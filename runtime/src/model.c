@@ -333,8 +333,8 @@ static goss_status read_node(reader *r, const goss_model *model, uint32_t index,
                          read_u32(record + 4));
     const uint32_t inputs = node->input_count = read_u32(record + 8), needed = node->op->inputs;
     if (inputs < needed || inputs > needed + node->op->optional_inputs)
-        return CORRUPT(r, "node '%.60s' (%s): %u inputs, %u%s expected", node->name, node->op->name, inputs, needed,
-                       node->op->optional_inputs ? " or one more" : "");
+        return CORRUPT(r, "node '%.60s' (%s): %u inputs, %u to %u expected", node->name, node->op->name, inputs, needed,
+                       needed + node->op->optional_inputs);
     for (uint32_t i = 0; i < GOSS_NODE_MAX_INPUTS; i++) {
         const uint32_t input = node->inputs[i] = read_u32(record + 12 + 4 * i);
         if (i >= inputs ? input != (uint32_t)UNUSED_INPUT : input >= model->tensor_count)

@@ -77,6 +77,33 @@ reference reference_global_average_pool_f32(const goss_global_average_pool_f32_a
     return sum_result(s, (double)a->pixels, -INFINITY, INFINITY);
 }
 
+float reference_max_pool_f32(const goss_pool_f32_args *a, size_t row, size_t column)
+{
+    float largest = -FLT_MAX;
+    for (size_t i = 0; i < a->kernel_y; i++)
+        for (size_t j = 0; j < a->kernel_x; j++) {
+            const size_t y = row * a->stride_y + i * a->dilation_y - a->pad_top;
+            const size_t x = column * a->stride_x + j * a->dilation_x - a->pad_left;
+            if (y < a->in_y && x < a->in_x) largest = fmaxf(largest, a->x[y * a->in_x + x]);
+        }
+    return largest;
+}
+
+/* Both shares are rounded once as they are multiplied, and once more with the sum. */
+reference reference_average_pool_f32(const goss_pool_f32_args *a, size_t row, size_t column)
+{
+    sum s = {.terms = 2};
+    for (size_t i = 0; i < a->kernel_y; i++)
+        for (size_t j = 0; j < a->kernel_x; j++) {
+            const size_t y = row * a->stride_y + i * a->dilation_y - a->pad_top;
+            const size_t x = column * a->stride_x + j * a->dilation_x - a->pad_left;
+            if (y < a->in_y && x < a->in_x) sum_add(&s, (double)a->x[y * a->in_x + x]);
+        }
+    const double share = (double)a->share_y[row] * (double)a->share_x[column];
+    const reference total = sum_result(s, 1, -INFINITY, INFINITY);
+    return (reference){.value = total.value * share, .bound = total.bound * fabs(share) + FLT_TRUE_MIN};
+}
+
 reference reference_add_f32(float a, float b, float min, float max)
 {
     sum s = {0};
@@ -104,6 +131,43 @@ reference reference_silu_f32(float x)
     const double size = fabs((double)x);
     return (reference){.value = (double)x * sigmoid.value,
                        .bound = size * (sigmoid.bound + FLT_EPSILON * sigmoid.value)};
+}
+
+/* The curves below are computed to some roundings of numbers up to 1, or up to x where they grow with it; what an
+ * exponential beyond 87 is off by counts times x, as for SiLU. */
+static reference curve(double value, double roundings, float x)
+{
+    const double size = fabs((double)x);
+    return (reference){.value = value,
+                       .bound = roundings * FLT_EPSILON * (1 + fmin(size, fabs(value))) + 4 * size * (double)FLT_MIN};
+}
+
+reference reference_hard_swish_f32(float x)
+{
+    const double gate = fmin(fmax((double)x / 6 + 0.5, 0), 1);
+    return (reference){.value = (double)x * gate,
+                       .bound = gate > 0 && gate < 1 ? 2 * FLT_EPSILON * fabs((double)x) : 0};
+}
+
+reference reference_tanh_f32(float x) { return curve(tanh((double)x), 4, x); }
+reference reference_elu_f32(float x) { return curve(x > 0 ? (double)x : expm1((double)x), 4, x); }
+reference reference_erf_f32(float x) { return curve(erf((double)x), 6, x); }
+reference reference_gelu_f32(float x) { return curve((double)x * erfc(-(double)x / sqrt(2)) / 2, 6, x); }
+
+static double log_1_exp(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
+
+reference reference_softplus_f32(float x) { return curve(log_1_exp((double)x), 4, x); }
+reference reference_mish_f32(float x) { return curve((double)x * tanh(log_1_exp((double)x)), 6, x); }
+
+reference reference_gelu_tanh_f32(float x)
+{
+    const double wide = (double)x, inner = 0.7978845608028654 * (wide + 0.044715 * wide * wide * wide);
+    return curve(wide / (1 + exp(-2 * inner)), 6, x);
+}
+
+reference reference_leaky_relu_f32(float x, float slope)
+{
+    return x > 0 ? (reference){.value = (double)x} : reference_multiply_f32(x, slope);
 }
 
 softmax_row reference_softmax_row(const float *x, size_t count)

@@ -127,14 +127,18 @@ static void test_even_and_odd(test *t)
     case_end(t);
 }
 
-static void test_exp2(test *t)
+static void test_scale2(test *t)
 {
-    for (int n = -126; n <= 127; n++) {
-        case_begin(t, "vf32_exp2", "n %d", n);
-        float exponents[LANES], found[LANES];
-        for (size_t lane = 0; lane < LANES; lane++) exponents[lane] = lane == 0 ? (float)n : 0;
-        vf32_store(found, vf32_exp2(vf32_load(exponents)));
-        for (size_t lane = 0; lane < LANES; lane++) expect_same(t, lane, found[lane], ldexpf(1, (int)exponents[lane]));
+    for (int n = -126; n <= 126; n++) {
+        case_begin(t, "vf32_scale2", "n %d", n);
+        float values[LANES], exponents[LANES], found[LANES];
+        for (size_t lane = 0; lane < LANES; lane++) {
+            values[lane] = (1.5f + random_f32(t) / 2) * (lane % 2 ? -1 : 1);
+            exponents[lane] = VF32_ROUND + (float)(lane == 0 ? n : (int)random_below(t, 253) - 126);
+        }
+        vf32_store(found, vf32_scale2(vf32_load(values), vf32_load(exponents)));
+        for (size_t lane = 0; lane < LANES; lane++)
+            expect_same(t, lane, found[lane], ldexpf(values[lane], (int)(exponents[lane] - VF32_ROUND)));
         case_end(t);
     }
 }
@@ -186,7 +190,7 @@ void GOSS_KERNEL(test_vector)(test *t)
     test_clamp(t);
     test_first(t);
     test_even_and_odd(t);
-    test_exp2(t);
+    test_scale2(t);
     test_sum(t);
     test_largest(t);
 }

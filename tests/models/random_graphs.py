@@ -74,6 +74,35 @@ class RandomGraph:
     def pool(self, x, shape):
         return self.g.node("GlobalAveragePool", x), (*shape[:2], 1, 1)
 
+    def windows(self, x, shape):
+        pick, (n, channels, *size) = self.random.choice, shape
+        kernel = [pick([taps for taps in (1, 2, 3) if taps <= pixels]) for pixels in size]
+        strides = [pick([1, 2, 3]), pick([1, 2])]
+        pads = [self.random.randint(0, kernel[axis % 2] - 1) for axis in range(4)]
+        out = [
+            (size[axis] + pads[axis] + pads[axis + 2] - kernel[axis]) // strides[axis] + 1
+            for axis in (0, 1)
+        ]
+        window = {"kernel_shape": kernel, "strides": strides, "pads": pads}
+        return self.g.node(pick(["MaxPool", "AveragePool"]), x, **window), (n, channels, *out)
+
+    def concat(self, x, shape):
+        fits = [
+            (name, other[1])
+            for name, other in self.values
+            if len(other) == len(shape) and (*other[:1], *other[2:]) == (*shape[:1], *shape[2:])
+        ]
+        parts = [self.random.choice(fits) for _ in range(self.random.choice([1, 2, 5]))]
+        channels = shape[1] + sum(channels for _, channels in parts)
+        if channels > 64:
+            return x, shape
+        y = self.g.node("Concat", x, *(name for name, _ in parts), axis=1)
+        return y, (shape[0], channels, *shape[2:])
+
+    def curve(self, x, shape):
+        ops = ["Tanh", "Elu", "Softplus", "HardSigmoid", "LeakyRelu", "Sigmoid"]
+        return self.g.node(self.random.choice(ops), x), shape
+
     def mean(self, x, shape):
         keep_dims = self.random.choice([0, 1])
         return self.g.mean(x, keep_dims), shape[:2] + (1, 1) * keep_dims
@@ -94,6 +123,6 @@ class RandomGraph:
     def softmax(self, x, shape):
         return self.g.node("Softmax", x, axis=1), shape
 
-    any_steps = (batch_norm, relu, relu6, add, arithmetic)
-    image_steps = (conv, conv, conv, pool, mean, flatten, *any_steps)
+    any_steps = (batch_norm, relu, relu6, add, arithmetic, concat, curve)
+    image_steps = (conv, conv, conv, pool, windows, mean, flatten, *any_steps)
     row_steps = (gemm, mat_mul, softmax, *any_steps)

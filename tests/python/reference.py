@@ -5,6 +5,7 @@ Written from runtime/FORMAT.md alone and as plainly as possible; shares no code 
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ import numpy as np
 
 OPS = [
     "conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten",
-    "activation", "multiply", "conv_pixels", "reshape",
+    "activation", "multiply", "conv_pixels", "max_pool", "average_pool", "concat",
+    "leaky_relu", "slice", "shuffle", "reshape",
 ]  # fmt: skip
 ROLES = ["intermediate", "input", "output", "weights"]
 
@@ -167,9 +169,62 @@ def conv(x, weights, bias, strides, pads, dilations, groups):
     return y + bias.reshape(1, -1, 1, 1)
 
 
+def windows(x, kernel, strides, pads, dilations, outside):
+    """Every pixel of every window, (N, C, out_y, out_x, kernel_y * kernel_x)."""
+    top, left, bottom, right = pads
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=outside)
+    out_y, out_x = (
+        (x.shape[2 + axis] - (kernel[axis] - 1) * dilations[axis] - 1) // strides[axis] + 1
+        for axis in (0, 1)
+    )
+    picked = [
+        x[
+            :,
+            :,
+            ky * dilations[0] : ky * dilations[0] + (out_y - 1) * strides[0] + 1 : strides[0],
+            kx * dilations[1] : kx * dilations[1] + (out_x - 1) * strides[1] + 1 : strides[1],
+        ]
+        for ky in range(kernel[0])
+        for kx in range(kernel[1])
+    ]
+    return np.stack(picked, axis=-1)
+
+
+def average_pool(x, kernel, strides, pads, dilations, counted):
+    counts = [
+        (place >= -counted[axis]) & (place < size + counted[axis + 2])
+        for axis, size in enumerate(x.shape[2:])
+        for place in [np.arange(-pads[axis], size + pads[axis + 2])]
+    ]
+    inside = np.outer(*counts).astype(float)[None, None]
+    pixels = windows(inside, kernel, strides, (0, 0, 0, 0), dilations, 0).sum(axis=-1)
+    return windows(x, kernel, strides, pads, dilations, 0).sum(axis=-1) / pixels
+
+
 def softmax(x):
     powers = np.exp(x - x.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
+
+
+def activate(x, kind):
+    def erf(x):
+        return np.vectorize(math.erf)(x)
+
+    def softplus(x):
+        return np.logaddexp(0, x)
+
+    return (
+        lambda: 1 / (1 + np.exp(-x)),
+        lambda: x / (1 + np.exp(-x)),
+        lambda: x * np.clip(x / 6 + 0.5, 0, 1),
+        lambda: np.tanh(x),
+        lambda: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+        lambda: softplus(x),
+        lambda: x * np.tanh(softplus(x)),
+        lambda: erf(x),
+        lambda: x * (1 + erf(x / np.sqrt(2))) / 2,
+        lambda: x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2,
+    )[kind]()
 
 
 def compute(node, inputs):
@@ -200,11 +255,27 @@ def compute(node, inputs):
         assert x.ndim == 2
         return softmax(x)
     if node.op == "activation":
-        sigmoid = 1 / (1 + np.exp(-x))
-        return {0: sigmoid, 1: x * sigmoid}[node.integers(1)[0]]
+        return activate(x, node.integers(1)[0])
+    if node.op == "leaky_relu":
+        return np.where(x > 0, x, x * struct.unpack("<f", node.words)[0])
     if node.op == "multiply":
         assert x.shape == inputs[1].shape or inputs[1].shape == (*x.shape[:2], 1, 1)
         return x * inputs[1]
+    if node.op == "concat":
+        return np.concatenate(inputs, axis=1)
+    if node.op == "slice":
+        first, count = node.integers(2)
+        return x[:, first : first + count]
+    if node.op == "shuffle":
+        (groups,) = node.integers(1)
+        parted = x.reshape(len(x), groups, -1, *x.shape[2:])
+        return parted.swapaxes(1, 2).reshape(x.shape)
+    if node.op in ("max_pool", "average_pool"):
+        words = node.integers(len(node.words) // 4)
+        geometry = (words[0:2], words[2:4], words[4:8], words[8:10])
+        if node.op == "average_pool":
+            return average_pool(x, *geometry, words[10:14])
+        return windows(x, *geometry, -np.finfo(np.float32).max).max(axis=-1)
     if node.op == "reshape":
         rank, *dims = node.integers(7)
         return x.reshape(dims[:rank])

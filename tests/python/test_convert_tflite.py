@@ -255,9 +255,7 @@ def test_weights_that_contradict_the_model_are_refused(tensor, message, tmp_path
         convert(tmp_path, tiny_tflite.build(tensors, [conv()], ["x"], ["y"]))
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
 def test_a_damaged_file_converts_or_is_refused_by_name(at, value, cut, tmp_path):
     content = bytearray(model("pixels in a row"))

@@ -37,6 +37,11 @@ def simple(op, *shapes, output=None, **attributes):
     return Node(op, op, op, inputs, Value("y", output or shapes[0]), attributes)
 
 
+def pool(op, **attributes):
+    window = {"kernel": (3, 3), "strides": (2, 2), "pads": (1,) * 4, "dilations": (1, 1)}
+    return simple(op, (1, 32, 14, 14), output=(1, 32, 7, 7), **window, **attributes)
+
+
 def connected(weights):
     values = [Value("x", (1, weights.shape[1])), Value("w", weights.shape, weights)]
     inputs = [*values, Value("b", weights.shape[:1])]
@@ -54,6 +59,12 @@ NODES = {
     Op.FLATTEN: simple("flatten", IMAGE, output=(1, 32 * 196)),
     Op.ACTIVATION: simple("activation", IMAGE, kind="silu"),
     Op.MULTIPLY: simple("multiply", IMAGE, (1, 32, 1, 1)),
+    Op.MAX_POOL: pool("max_pool"),
+    Op.AVERAGE_POOL: pool("average_pool", counted=(0, 0, 0, 0)),
+    Op.CONCAT: simple("concat", IMAGE, IMAGE, output=(1, 64, 14, 14)),
+    Op.LEAKY_RELU: simple("leaky_relu", IMAGE, slope=0.1),
+    Op.SLICE: simple("slice", IMAGE, output=(1, 8, 14, 14), first=8, count=8),
+    Op.SHUFFLE: simple("shuffle", IMAGE, groups=4),
     Op.CONV_PIXELS: conv(np.ones((8, 3, 3, 3)), 32, op="conv_pixels", pads=(1, 1, 1, 1)),
     Op.RESHAPE: simple("reshape", (1, 32 * 196), output=IMAGE),
 }

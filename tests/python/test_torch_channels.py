@@ -382,7 +382,7 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(STEPS, min_size=1, max_size=8), st.integers(0, 99))
 def test_channels_of_any_network_move_without_changing_it(plan, seed):
     torch.manual_seed(seed)

@@ -126,6 +126,25 @@ def every_operator() -> bytes:
     return write_model(Model(tensors, nodes, {"title": "Every operator", "license": "Apache-2.0"}))
 
 
+def windows() -> bytes:
+    """Pooling, channels that move and activations: image [2, 4, 7, 9] -> [2, 6, 4, 5]."""
+    names = ("largest", "average", "both", "part", "dealt", "leaky", "curved")
+    tensors = [Tensor("image", Role.INPUT, (2, 4, 7, 9))]
+    tensors += [Tensor(name, Role.INTERMEDIATE) for name in names[:-1]]
+    tensors.append(Tensor(names[-1], Role.OUTPUT))
+    window = (3, 3, 2, 2, 1, 1, 1, 1, 1, 1)
+    nodes = [
+        Node("largest", Op.MAX_POOL, (0,), 1, window),
+        Node("average", Op.AVERAGE_POOL, (0,), 2, (*window, 0, 1, 0, 1)),
+        Node("both", Op.CONCAT, (1, 2), 3),
+        Node("part", Op.SLICE, (3,), 4, (1, 6)),
+        Node("dealt", Op.SHUFFLE, (4,), 5, (3,)),
+        Node("leaky", Op.LEAKY_RELU, (5,), 6, (0.25,)),
+        Node("curved", Op.ACTIVATION, (6,), 7, (2,)),
+    ]
+    return write_model(Model(tensors, nodes, {}))
+
+
 def heavy() -> bytes:
     """About half a billion multiply-adds: image [1, 64, 128, 128] -> [1, 64, 128, 128]."""
     tensors = [

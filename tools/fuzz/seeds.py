@@ -11,5 +11,10 @@ import tiny_models  # noqa: E402  (found through the line above)
 
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
-for build in (tiny_models.colours, tiny_models.sums, tiny_models.every_operator):
+for build in (
+    tiny_models.colours,
+    tiny_models.sums,
+    tiny_models.every_operator,
+    tiny_models.windows,
+):
     (folder / f"{build.__name__}.goss").write_bytes(build())

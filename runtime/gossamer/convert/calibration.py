@@ -21,7 +21,7 @@ from . import pack, prediction
 from .cost_model import BLOCK_ROWS, KINDS, STEPS, CostModel, StoredMatrix, from_table
 from .goss_file import Storage
 from .ir import Graph, Node, Value, no_clamp
-from .lower import lower
+from .lower import ACTIVATIONS, lower
 from .passes import conv_attributes
 
 # Lanes of a vector and registers, as each instruction set's vector header says.
@@ -128,6 +128,15 @@ class _Builder:
         shape = (1, outputs, *(-(-size // stride) for size in x.shape[2:]))
         return self.append("conv", [x, *weights], shape, **attributes)
 
+    def pool(self, op: str, x: Value, kernel: int, stride: int) -> Node:
+        """Append a pooling that pads to ``ceil(size / stride)`` pixels."""
+        pads = (kernel // 2,) * 4
+        attributes = {"kernel": (kernel, kernel), "strides": (stride, stride), "pads": pads}
+        if op == "average_pool":
+            attributes["counted"] = (0, 0, 0, 0)
+        shape = (*x.shape[:2], *(-(-size // stride) for size in x.shape[2:]))
+        return self.append(op, [x], shape, **attributes, dilations=(1, 1))
+
     def fully_connected(self, x: Value, outputs: int, block_rows: int, density: float) -> Node:
         weights = self.weights((outputs, x.shape[1]), block_rows, density)
         return self.append("fully_connected", [x, *weights], (1, outputs), **no_clamp())
@@ -153,13 +162,16 @@ def _steps(b: _Builder) -> Iterator[list[Node]]:
         b.copy(x)  # brings it near
     pooling = {"keep_dims": False}
     yield [b.append("global_average_pool", [x], x.shape[:2], **pooling) for x in planes]
+    windows = itertools.product(("max_pool", "average_pool"), planes, ((3, 2), (3, 1)))
+    yield [b.pool(op, x, *window) for op, x, window in windows]
     yield [b.append("clamp", [b.copy(x)], x.shape, **no_clamp()) for x in planes]
     yield [b.append("add", [b.copy(x), x], x.shape, **no_clamp()) for x in planes]
     yield [b.append("multiply", [b.copy(x), x], x.shape) for x in planes]
     factors = [b.input(*x.shape[:2], 1, 1) for x in planes]
     pairs = zip(planes, factors, strict=True)
     yield [b.append("multiply", [b.copy(x), factor], x.shape) for x, factor in pairs]
-    for kind in ("sigmoid", "silu"):
+    yield [b.append("leaky_relu", [b.copy(x)], x.shape, slope=0.1) for x in planes]
+    for kind in ACTIVATIONS:
         yield [b.append("activation", [b.copy(x)], x.shape, kind=kind) for x in planes]
     yield [b.append("flatten", [x], (1, math.prod(x.shape))) for x in planes]
     for kernel, stride in itertools.product((3, 5), (1, 2)):

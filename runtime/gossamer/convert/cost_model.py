@@ -25,8 +25,9 @@ BLOCK_ROWS = (1, 2, 4, 8)
 STEPS = (
     *("depthwise_3x3_stride_1", "depthwise_3x3_stride_2"),
     *("depthwise_5x5_stride_1", "depthwise_5x5_stride_2", "depthwise_packed"),
-    *("input", "pack", "flatten", "global_average_pool", "softmax"),
-    *("add", "clamp", "multiply", "scale", "sigmoid", "silu"),
+    *("input", "pack", "flatten", "global_average_pool", "pool", "softmax"),
+    *("add", "clamp", "multiply", "scale", "leaky_relu", "sigmoid", "silu", "hard_swish"),
+    *("tanh", "elu", "softplus", "mish", "erf", "gelu", "gelu_tanh"),
 )
 
 

@@ -76,7 +76,13 @@ class Op(IntEnum):
     ACTIVATION = 8
     MULTIPLY = 9
     CONV_PIXELS = 10
-    RESHAPE = 11
+    MAX_POOL = 11
+    AVERAGE_POOL = 12
+    CONCAT = 13
+    LEAKY_RELU = 14
+    SLICE = 15
+    SHUFFLE = 16
+    RESHAPE = 17
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import MissingDependencyError
 from .ir import Graph
 
 if TYPE_CHECKING:
@@ -20,13 +20,15 @@ def import_model(
     """Read a model into a graph: a ``.tflite`` file by its suffix, everything else as ONNX.
 
     Takes and raises what `onnx.import_model` and `tflite.import_model` do; `dims` is ONNX's.
+    MissingDependencyError names a package that is not installed.
     """
-    if isinstance(src, str | os.PathLike) and Path(src).suffix == ".tflite":
-        from . import tflite
-
-        if dims:
-            raise InputError(f"{src}: dims: TensorFlow Lite has no names of dimensions; use batch")
-        return tflite.import_model(src, batch)
-    from . import onnx
-
-    return onnx.import_model(src, batch, dims)
+    try:
+        if isinstance(src, str | os.PathLike) and Path(src).suffix == ".tflite":
+            from . import tflite as importer
+        else:
+            from . import onnx as importer
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
+        ) from error
+    return importer.import_model(src, batch, dims)

@@ -12,18 +12,29 @@ add                  a, b of one shape                         min, max
 clamp                x                                         min, max
 softmax              x (N,C)
 flatten              x (N,...)
-activation           x                                         kind: "sigmoid" or "silu"
+activation           x                                         kind: of `lower.ACTIVATIONS`
 multiply             a, b of one shape; or a (N,C,H,W),
                      b (N,C,1,1)
 conv_pixels          pixels (N,H,W,C), weights, bias,          as conv
                      normalization (2,C)
+max_pool             x (N,C,H,W)                               kernel; strides, pads, dilations as
+                                                               conv; what is outside is left out
+average_pool         x (N,C,H,W)                               as max_pool; counted: how far around
+                                                               the image zeros count, as pads
+concat               2 to 4 (N,C,...) that differ in C only
+leaky_relu           x                                         slope, of what is negative
+slice                x (N,C,...)                               first, count: which channels
+shuffle              x (N,C,...)                               groups: channel i of group g becomes
+                                                               channel i * groups + g
 reshape              x                                         shape; before `passes.optimize` only
                                                                the output's says to what
 scale_shift          x (N,C,...)                               scale, shift: f64 arrays (C)
 pad                  x (N,C,H,W), zeros around the image       pads, as conv
+
+transpose            x                                         axes: of x, in the output's order
 ===================  ========================================  ===================================
 
-The last two do not exist in the file.
+The last three do not exist in the file.
 """
 
 from __future__ import annotations

@@ -31,7 +31,20 @@ def _shape_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
     return (len(shape), *shape, *[0] * (goss_file.MAX_RANK - len(shape)))
 
 
-ACTIVATIONS = ("sigmoid", "silu")
+def _window_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    names = ("kernel", "strides", "pads", "dilations")
+    return tuple(int(word) for name in names for word in attributes[name])
+
+
+def _average_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    return (*_window_words(attributes), *map(int, attributes["counted"]))
+
+
+# In the order of their numbers.
+ACTIVATIONS = (
+    *("sigmoid", "silu", "hard_swish", "tanh", "elu"),
+    *("softplus", "mish", "erf", "gelu", "gelu_tanh"),
+)
 
 # Code of each operator, and its attribute words: section 8 of FORMAT.md.
 _Words = Callable[[Mapping[str, Any]], tuple[int | float, ...]]
@@ -46,6 +59,12 @@ _OPERATORS: dict[str, tuple[Op, _Words]] = {
     "activation": (Op.ACTIVATION, lambda a: (ACTIVATIONS.index(a["kind"]),)),
     "multiply": (Op.MULTIPLY, lambda a: ()),
     "conv_pixels": (Op.CONV_PIXELS, _conv_words),
+    "max_pool": (Op.MAX_POOL, _window_words),
+    "average_pool": (Op.AVERAGE_POOL, _average_words),
+    "concat": (Op.CONCAT, lambda a: ()),
+    "leaky_relu": (Op.LEAKY_RELU, lambda a: (float(a["slope"]),)),
+    "slice": (Op.SLICE, lambda a: (int(a["first"]), int(a["count"]))),
+    "shuffle": (Op.SHUFFLE, lambda a: (int(a["groups"]),)),
     "reshape": (Op.RESHAPE, _shape_words),
 }
 

@@ -328,15 +328,16 @@ class _Importer:
         if any(value is not None and value.shape is None for value in node.inputs):
             return self.unknown(node)
         try:
-            value = OPERATORS[proto.op_type](node)
+            found = OPERATORS[proto.op_type](node)
+            values = found if isinstance(found, list) else [found]
             if node.attributes:
                 raise Unsupported(f"attribute '{next(iter(node.attributes))}'")
-            for name in self.read_names.intersection(proto.output[1:]):
+            for name in self.read_names.intersection(proto.output[len(values) :]):
                 raise Unsupported(f"output '{name}'; only the first expected")
         except Unsupported as reason:
             return self.unsupported(node, str(reason))
         self.nodes += node.emitted
-        return [value]
+        return values
 
     def is_known(self, proto: NodeProto) -> bool:
         return proto.domain in ("", "ai.onnx") and onnx.defs.has(proto.op_type, self.opset, "")

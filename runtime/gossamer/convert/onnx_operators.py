@@ -16,14 +16,20 @@ from .onnx_node import MISSING, OnnxNode, type_name
 from .operators import (
     MAX_CONSTANT_ELEMENTS,
     MAX_CONV_ATTRIBUTE,
+    activation,
     add,
     average_pool,
     broadcast,
+    channels_from,
     clamp,
+    concat,
     conv,
     divide,
     fully_connected,
+    hard_sigmoid,
+    leaky_relu,
     matrix_times,
+    max_pool,
     mean,
     multiply,
     negate,
@@ -37,6 +43,7 @@ from .operators import (
     sigmoid,
     subtract,
     sum_of,
+    transpose,
     with_constant,
 )
 
@@ -55,9 +62,12 @@ def _spatial(
     return numbers
 
 
+_Geometry = dict[str, tuple[int, ...]]
+
+
 def _window(
     node: OnnxNode, size: Sequence[int], kernel: Sequence[int]
-) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
+) -> tuple[_Geometry, tuple[int, ...]]:
     """Strides, pads and dilations of a window that slides over an image, and the output's size."""
     strides = _spatial(node, "strides", 2, 1, (1, 1))
     dilations = _spatial(node, "dilations", 2, 1, (1, 1))
@@ -231,6 +241,32 @@ def _neg(node: OnnxNode) -> Value:
     return negate(node, node.computed(0))
 
 
+def _activation(kind: str) -> Callable[[OnnxNode], Value]:
+    return lambda node: activation(node, kind)
+
+
+def _elu(node: OnnxNode) -> Value:
+    if (alpha := node.number("alpha", 1.0)) != 1:
+        raise Unsupported(f"alpha {alpha:g}; 1 expected")
+    return activation(node, "elu")
+
+
+def _gelu(node: OnnxNode) -> Value:
+    kinds = {"none": "gelu", "tanh": "gelu_tanh"}
+    approximate = node.text("approximate", "none")
+    if approximate not in kinds:
+        node.fail(f"approximate none or tanh expected, found {approximate!r}")
+    return activation(node, kinds[approximate])
+
+
+def _hard_sigmoid(node: OnnxNode) -> Value:
+    return hard_sigmoid(node, node.number("alpha", 0.2), node.number("beta", 0.5))
+
+
+def _leaky_relu(node: OnnxNode) -> Value:
+    return leaky_relu(node, node.number("alpha", 0.01))
+
+
 def _global_average_pool(node: OnnxNode) -> Value:
     x = node.computed(0)
     if len(x.shape) < 3:
@@ -239,13 +275,48 @@ def _global_average_pool(node: OnnxNode) -> Value:
     return mean(node, range(2, len(x.shape)), True) if len(shape) > 2 else x
 
 
+def _pool(
+    node: OnnxNode,
+) -> tuple[tuple[int, ...], _Geometry, tuple[int, ...], tuple[int, ...]]:
+    """A pooling's kernel, its geometry, the output's size, and the padding before `ceil_mode`."""
+    size = node.computed(0, 4).shape[2:]
+    kernel = _spatial(node, "kernel_shape", 2, 1, MISSING)
+    geometry, output = _window(node, size, kernel)
+    pads, strides = geometry["pads"], geometry["strides"]
+    reach = [(kernel[a] - 1) * geometry["dilations"][a] + 1 for a in (0, 1)]
+    if any(pad >= reach[axis % 2] for axis, pad in enumerate(pads)):
+        raise Unsupported(f"pads {list(pads)} that hold a window of {reach}; smaller ones expected")
+    if not node.integer("ceil_mode", 0):
+        return kernel, geometry, output, pads
+    # One window more where it begins over the image, with padding for what it lacks.
+    output = tuple(
+        count + ((count - 1) * stride + window < total and count * stride < total - after)
+        for count, stride, window, after, total in zip(
+            output, strides, reach, pads[2:], (size[a] + pads[a] + pads[a + 2] for a in (0, 1)),
+            strict=True,
+        )
+    )  # fmt: skip
+    after = (
+        max(pads[a + 2], (output[a] - 1) * strides[a] + reach[a] - size[a] - pads[a])
+        for a in (0, 1)
+    )
+    return kernel, {**geometry, "pads": (*pads[:2], *after)}, output, pads
+
+
+@_also_for_rows
+def _max_pool(node: OnnxNode) -> Value:
+    if len([name for name in node.proto.output if name]) > 1:
+        raise Unsupported("output of indices; values only expected")
+    node.ignore("storage_order")  # of the indices
+    kernel, geometry, size, _ = _pool(node)
+    return max_pool(node, kernel, size, geometry)
+
+
 @_also_for_rows
 def _average_pool(node: OnnxNode) -> Value:
-    x = node.computed(0, 4)
-    kernel = _spatial(node, "kernel_shape", 2, 1, MISSING)
-    geometry, size = _window(node, x.shape[2:], kernel)
-    node.ignore("count_include_pad", "ceil_mode")  # they change nothing for the whole image
-    return average_pool(node, kernel, size, geometry["pads"])
+    kernel, geometry, size, pads = _pool(node)
+    counted = pads if node.integer("count_include_pad", 0) else (0, 0, 0, 0)
+    return average_pool(node, kernel, size, geometry, counted)
 
 
 def _reduce_mean(node: OnnxNode) -> Value:
@@ -263,18 +334,6 @@ def _softmax(node: OnnxNode) -> Value:
     # Before operator set 13, all axes behind it count as one.
     rows = reshape_to(node, x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
     return reshape_to(node, node.emit("softmax", [rows], rows.shape), x.shape)
-
-
-def _transpose(node: OnnxNode) -> Value:
-    x = node.computed(0)
-    rank = len(x.shape)
-    order = node.integers("perm", tuple(reversed(range(rank))))
-    if sorted(order) != list(range(rank)):
-        node.fail(f"attribute 'perm': an order of {rank} axes expected, found {list(order)}")
-    moved = [axis for axis in order if x.shape[axis] > 1]
-    if moved != sorted(moved):
-        raise Unsupported(f"{list(x.shape)} in order {list(order)}; only axes of size 1 may move")
-    return reshape_to(node, x, [x.shape[axis] for axis in order])
 
 
 def _reshape(node: OnnxNode) -> Value:
@@ -356,6 +415,64 @@ def _halves(numbers: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
     return numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
 
 
+def _concat(node: OnnxNode) -> Value:
+    return concat(node, node.integer("axis"))
+
+
+def _split(node: OnnxNode) -> list[Value]:
+    x = node.computed(0)
+    names = list(node.proto.output)
+    node.ignore("num_outputs")
+    sizes = node.integers("split", None) if node.opset < 13 else None
+    if node.opset >= 13 and node.has(1):
+        sizes = node.sizes(1)
+    if (axis := node.axis(node.integer("axis", 0), len(x.shape))) != 1:
+        raise Unsupported(f"axis {axis}; the channels' axis, 1, expected")
+    if sizes is None:
+        size = -(-x.shape[1] // len(names))
+        sizes = [size] * (len(names) - 1) + [x.shape[1] - size * (len(names) - 1)]
+    if len(sizes) != len(names) or sum(sizes) != x.shape[1]:
+        node.fail(f"{list(sizes)} of {x.shape[1]} channels for {len(names)} outputs do not fit")
+    parts, first = [], 0
+    for name, size in zip(names, sizes, strict=True):
+        parts.append(channels_from(node, first, size))
+        parts[-1].name = node.emitted[-1].name = name or node.name
+        first += size
+    return parts
+
+
+def _slice(node: OnnxNode) -> Value:
+    x = node.computed(0)
+    if node.opset < 10:
+        starts, ends = node.integers("starts"), node.integers("ends")
+        axes, steps = node.integers("axes", None), None
+    else:
+        starts, ends = node.sizes(1), node.sizes(2)
+        axes, steps = (node.sizes(place) if node.has(place) else None for place in (3, 4))
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        node.fail(f"as many starts as ends, axes and steps expected, found {len(starts)}")
+    taken = range(x.shape[1]) if len(x.shape) > 1 else range(0)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        axis = node.axis(axis, len(x.shape))
+        if step == 0:
+            node.fail("steps other than 0 expected")
+        places = range(x.shape[axis])[start:end:step]
+        if axis == 1 and step == 1:
+            taken = places
+        elif places != range(x.shape[axis]):
+            raise Unsupported(f"axis {axis}, step {step}; neighbouring channels, axis 1, expected")
+    if len(x.shape) < 2 or taken == range(x.shape[1]):
+        return x
+    return channels_from(node, taken.start, len(taken))
+
+
+def _transpose(node: OnnxNode) -> Value:
+    rank = len(node.computed(0).shape)
+    return transpose(node, node.integers("perm", tuple(range(rank))[::-1]))
+
+
 def _identity(node: OnnxNode) -> Value:
     return node.value(0)
 
@@ -374,22 +491,32 @@ def _cast(node: OnnxNode) -> Value:
     return node.computed(0)
 
 
-OPERATORS: dict[str, Callable[[OnnxNode], Value]] = {
+# Operators with several outputs give a list.
+OPERATORS: dict[str, Callable[[OnnxNode], Value | list[Value]]] = {
     "Add": add,
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_normalization,
     "Cast": _cast,
     "Clip": _clip,
+    "Concat": _concat,
     "Conv": _conv,
     "Div": divide,
     "Dropout": _dropout,
+    "Elu": _elu,
+    "Erf": _activation("erf"),
     "Flatten": _flatten,
+    "Gelu": _gelu,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_average_pool,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _activation("hard_swish"),
     "Identity": _identity,
+    "LeakyRelu": _leaky_relu,
     "MatMul": _mat_mul,
     "Max": _max,
     "Min": _min,
+    "MaxPool": _max_pool,
+    "Mish": _activation("mish"),
     "Mul": multiply,
     "Neg": _neg,
     "Pad": _pad,
@@ -397,9 +524,13 @@ OPERATORS: dict[str, Callable[[OnnxNode], Value]] = {
     "Relu": relu,
     "Reshape": _reshape,
     "Sigmoid": sigmoid,
+    "Slice": _slice,
     "Softmax": _softmax,
+    "Softplus": _activation("softplus"),
+    "Split": _split,
     "Squeeze": _squeeze,
     "Sub": subtract,
+    "Tanh": _activation("tanh"),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

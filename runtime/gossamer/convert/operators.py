@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .goss_file import MAX_INPUTS
 from .ir import Value, no_clamp
 from .node_reader import NodeReader, Unsupported
 
 MAX_CONV_ATTRIBUTE = 1 << 15
 MAX_CONSTANT_ELEMENTS = 1 << 24  # of constants that conversion makes
+MAX_GROUPED_WEIGHTS = 1 << 27  # with the zeros of other groups
 
 
 def same_pads(
@@ -67,27 +69,43 @@ def conv(
 
 
 def _without_groups(weights: Value, groups: int) -> Value:
-    """Weights (M,C,kh,kw) with zeros where groups do not meet: sparse storage leaves them out."""
-    outputs, channels = weights.shape[0] // groups, weights.shape[1]
-    shape = (weights.shape[0], channels * groups, *weights.shape[2:])
-    if math.prod(shape) > MAX_CONSTANT_ELEMENTS:
-        raise Unsupported(f"{groups} groups of {channels} channels; fewer or smaller ones expected")
-    data = np.zeros(shape, np.float32)
+    """Weights of all channels, zero where a channel is in another group: stored sparse."""
+    outputs, channels, *kernel = weights.shape
+    shape = (outputs, channels * groups, *kernel)
+    if math.prod(shape) > MAX_GROUPED_WEIGHTS:
+        raise Unsupported(f"{groups} groups of {weights.data.size} weights; fewer expected")
+    data, rows = np.zeros(shape, np.float32), outputs // groups
     for group in range(groups):
-        rows = slice(group * outputs, (group + 1) * outputs)
-        data[rows, group * channels : (group + 1) * channels] = weights.data[rows]
+        mine = slice(group * rows, (group + 1) * rows)
+        data[mine, group * channels : (group + 1) * channels] = weights.data[mine]
     return Value(weights.name, shape, data)
 
 
-def average_pool(
-    node: NodeReader, kernel: Sequence[int], size: Sequence[int], pads: Sequence[int]
+def max_pool(
+    node: NodeReader, kernel: Sequence[int], size: Sequence[int], geometry: Mapping[str, tuple]
 ) -> Value:
-    """Emit an average over a window that is the whole image."""
+    """Emit the largest value of each window, to an image of `size`."""
     x = node.computed(0, 4)
-    if tuple(kernel) != x.shape[2:] or tuple(size) != (1, 1) or any(pads):
-        image = list(x.shape[2:])
-        raise Unsupported(f"a window {list(kernel)} over {image}; the whole image expected")
-    return node.emit("global_average_pool", [x], (*x.shape[:2], 1, 1), keep_dims=True)
+    return node.emit("max_pool", [x], (*x.shape[:2], *size), kernel=tuple(kernel), **geometry)
+
+
+def average_pool(
+    node: NodeReader,
+    kernel: Sequence[int],
+    size: Sequence[int],
+    geometry: Mapping[str, tuple],
+    counted: Sequence[int] = (0, 0, 0, 0),
+) -> Value:
+    """Emit the average of each window, to an image of `size`.
+
+    `counted` says how far around the image zeros count, as pads do.
+    """
+    x = node.computed(0, 4)
+    if tuple(kernel) == x.shape[2:] and tuple(size) == (1, 1) and not any(geometry["pads"]):
+        return node.emit("global_average_pool", [x], (*x.shape[:2], 1, 1), keep_dims=True)
+    shape = (*x.shape[:2], *size)
+    attributes = {"kernel": tuple(kernel), **geometry, "counted": tuple(counted)}
+    return node.emit("average_pool", [x], shape, **attributes)
 
 
 def mean(node: NodeReader, axes: Sequence[int], keep_dims: bool) -> Value:
@@ -211,6 +229,55 @@ def with_constant(
     return reshape_to(node, scale_shift(node, reshape_to(node, x, view), scale, shift), shape)
 
 
+def concat(node: NodeReader, axis: int) -> Value:
+    """Emit all inputs one behind the other along the channels, four at a time."""
+    values = [node.computed(position) for position in range(len(node.inputs))]
+    first = values[0].shape
+    axis = node.axis(axis, len(first))
+    for value in values:
+        if len(value.shape) != len(first) or any(
+            size != other and number != axis
+            for number, (size, other) in enumerate(zip(value.shape, first, strict=False))
+        ):
+            node.fail(f"'{value.name}' {list(value.shape)} does not fit {list(first)}, axis {axis}")
+    if axis != 1:
+        raise Unsupported(f"axis {axis}; the channels' axis, 1, expected")
+    while len(values) > 1:
+        values = [
+            _concat_few(node, values[begin : begin + MAX_INPUTS])
+            for begin in range(0, len(values), MAX_INPUTS)
+        ]
+    return values[0]
+
+
+def _concat_few(node: NodeReader, values: list[Value]) -> Value:
+    if len(values) == 1:
+        return values[0]
+    (n, _, *rest), channels = values[0].shape, sum(value.shape[1] for value in values)
+    return node.emit("concat", values, (n, channels, *rest))
+
+
+def channels_from(node: NodeReader, first: int, count: int) -> Value:
+    """Emit some neighbouring channels."""
+    x = node.computed(0)
+    n, channels, *rest = x.shape
+    if count < 1 or not 0 <= first <= channels - count:
+        node.fail(f"{count} channels from {first} on do not lie in the {channels} of '{x.name}'")
+    return node.emit("slice", [x], (n, count, *rest), first=first, count=count)
+
+
+def transpose(node: NodeReader, axes: Sequence[int]) -> Value:
+    """Emit x with its axes in another order."""
+    x = node.computed(0)
+    if sorted(axes) != list(range(len(x.shape))):
+        node.fail(f"an order of {len(x.shape)} axes expected, found {list(axes)}")
+    shape = [x.shape[axis] for axis in axes]
+    wide = [axis for axis in axes if x.shape[axis] > 1]
+    if wide == sorted(wide):
+        return reshape_to(node, x, shape)
+    return node.emit("transpose", [x], shape, axes=tuple(axes))
+
+
 def scale_shift(node: NodeReader, x: Value, scale: np.ndarray, shift: np.ndarray) -> Value:
     """Emit x * scale + shift, with one of each a channel."""
     return node.emit("scale_shift", [x], x.shape, scale=scale, shift=shift)
@@ -277,10 +344,31 @@ def negate(node: NodeReader, x: Value) -> Value:
     return with_constant(node, x, np.float32(-1), scaled=True)
 
 
+def activation(node: NodeReader, kind: str) -> Value:
+    """Emit one of `lower.ACTIVATIONS`."""
+    x = node.computed(0)
+    return node.emit("activation", [x], x.shape, kind=kind)
+
+
 def sigmoid(node: NodeReader) -> Value:
     """Emit 1 / (1 + exp(-x))."""
+    return activation(node, "sigmoid")
+
+
+def hard_sigmoid(node: NodeReader, scale: float, shift: float) -> Value:
+    """Emit scale * x + shift, brought into 0..1: layers take over both."""
     x = node.computed(0)
-    return node.emit("activation", [x], x.shape, kind="sigmoid")
+    channels = np.ones(x.shape[1] if len(x.shape) > 1 else 1)
+    y = scale_shift(node, x, scale * channels, shift * channels)
+    return node.emit("clamp", [y], x.shape, min=0.0, max=1.0)
+
+
+def leaky_relu(node: NodeReader, slope: float) -> Value:
+    """Emit x, times a slope where it is negative."""
+    x = node.computed(0)
+    if not math.isfinite(slope):
+        node.fail(f"a finite slope expected, found {slope}")
+    return node.emit("leaky_relu", [x], x.shape, slope=slope)
 
 
 def divide(node: NodeReader) -> Value:

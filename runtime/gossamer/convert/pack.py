@@ -96,6 +96,7 @@ def _cheapest_as(
         {
             rows: costs.picoseconds(stored_matrix(matrix, rows, storage), area)
             for rows in _sizes(matrix)
+            if storage is Storage.DENSE or _lacks_blocks(matrix, rows)
         }
     )
 
@@ -109,6 +110,12 @@ def _cheapest(costs: dict[int, float]) -> tuple[float, int]:
 
 def _sizes(matrix: np.ndarray) -> list[int]:
     return [rows for rows in PATTERNS.values() if rows == 1 or rows <= len(matrix)]
+
+
+def _lacks_blocks(matrix: np.ndarray, block_rows: int) -> bool:
+    """Whether sparse storage would leave anything out."""
+    whole, rest = present_blocks(matrix, block_rows)
+    return not (whole.all() and rest.all())
 
 
 def choose_storage(

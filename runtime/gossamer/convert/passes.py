@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import UnsupportedError
+from .gates import fuse_gates
 from .goss_file import MAX_RANK
 from .ir import Graph, Node, Value, no_clamp
 
@@ -29,11 +30,14 @@ def optimize(graph: Graph) -> None:
     fuse(graph, merge_reshape_into_pool)
     sink_reshapes(graph)
     merge_reshapes(graph)
+    fuse_gates(graph)
+    scale_before_clamps(graph)
     fuse(graph, merge_scale_shift)
+    fuse(graph, drop_identity)
     replace_scale_shift(graph)
     fuse_residuals(graph)
     fuse(graph, merge_clamp)
-    fuse_silu(graph)
+    fuse_shuffles(graph)
     merge_reshapes(graph)
     fuse(graph, merge_reshape_into_pool)
     replace_reshape(graph)
@@ -121,13 +125,18 @@ def merge_reshapes(graph: Graph) -> None:
 
 
 def fold_padding(graph: Graph) -> None:
-    """Let convolutions do the zero padding in front of them; elsewhere one that copies does it."""
+    """Let convolutions and averages do the zero padding in front of them.
+
+    Elsewhere a convolution that copies does it.
+    """
     producers, folded = graph.producers(), set()
     for node in graph.nodes:
-        pad = producers.get(node.inputs[0]) if node.op == "conv" else None
+        able = node.op in ("conv", "average_pool")
+        pad = producers.get(node.inputs[0]) if able else None
         if pad and pad.op == "pad":
-            pads = zip(node.attributes["pads"], pad.attributes["pads"], strict=True)
-            node.attributes["pads"] = tuple(own + other for own, other in pads)
+            for name in {"pads", "counted"} & set(node.attributes):
+                pads = zip(node.attributes[name], pad.attributes["pads"], strict=True)
+                node.attributes[name] = tuple(own + other for own, other in pads)
             node.inputs[0] = pad.inputs[0]
             folded.add(pad)
     uses = graph.use_counts()
@@ -159,6 +168,30 @@ def merge_scale_shift(first: Node, second: Node) -> bool:
         _constant(bias.name, bias.data * scale + shift),
     ]
     return True
+
+
+def scale_before_clamps(graph: Graph) -> None:
+    """Let a scale that follows a clamp come first, so that the layer before can take it over."""
+    uses, producers = graph.use_counts(), graph.producers()
+    for node in graph.nodes:
+        clamp = producers.get(node.inputs[0]) if node.op == "scale_shift" else None
+        if not clamp or clamp.op != "clamp" or uses[clamp.output] > 1:
+            continue
+        layer, attributes = producers.get(clamp.inputs[0]), node.attributes
+        scale, shift = attributes["scale"][0], attributes["shift"][0]
+        alike = (attributes["scale"] == scale).all() and (attributes["shift"] == shift).all()
+        if layer and layer.op in ("conv", "fully_connected", "scale_shift") and alike and scale > 0:
+            bounds = {name: bound * scale + shift for name, bound in clamp.attributes.items()}
+            clamp.op, clamp.attributes = "scale_shift", attributes
+            node.op, node.attributes = "clamp", bounds
+
+
+def drop_identity(first: Node, second: Node) -> bool:
+    """Leave out what is left of factors that cancel out."""
+    if second.op != "scale_shift":
+        return False
+    scale, shift = second.attributes["scale"], second.attributes["shift"]
+    return bool(np.allclose(scale, 1, rtol=0, atol=1e-6) and not shift.any())
 
 
 def replace_scale_shift(graph: Graph) -> None:
@@ -228,23 +261,6 @@ def fuse_residuals(graph: Graph) -> None:
     graph.nodes = kept
 
 
-def fuse_silu(graph: Graph) -> None:
-    """Turn x * sigmoid(x) into one activation."""
-    uses, producers = graph.use_counts(), graph.producers()
-    dropped = set()
-    for node in graph.nodes:
-        if node.op != "multiply":
-            continue
-        for x, gate in (node.inputs, node.inputs[::-1]):
-            sigmoid = producers.get(gate)
-            is_sigmoid = sigmoid and sigmoid.op == "activation" and uses[gate] == 1
-            if is_sigmoid and sigmoid.attributes["kind"] == "sigmoid" and sigmoid.inputs == [x]:
-                node.op, node.inputs, node.attributes = "activation", [x], {"kind": "silu"}
-                dropped.add(gate)
-                break
-    graph.nodes = [node for node in graph.nodes if node.output not in dropped]
-
-
 def merge_clamp(first: Node, second: Node) -> bool:
     """Clamp where the result is computed: ReLU, ReLU6, Clip."""
     if second.op != "clamp" or first.op not in ("conv", "fully_connected", "add", "clamp"):
@@ -253,6 +269,35 @@ def merge_clamp(first: Node, second: Node) -> bool:
     for bound in ("min", "max"):
         first.attributes[bound] = min(max(first.attributes[bound], low), high)
     return True
+
+
+def fuse_shuffles(graph: Graph) -> None:
+    """Turn channels in groups whose axes change places into one shuffle."""
+    uses, producers = graph.use_counts(), graph.producers()
+    gone: set[Value] = set()
+    for node in graph.nodes:
+        turned = producers.get(node.inputs[0]) if node.op == "reshape" else None
+        parted = producers.get(turned.inputs[0]) if turned and turned.op == "transpose" else None
+        if not parted or parted.op != "reshape" or uses[turned.output] > 1:
+            continue
+        (n, channels, *size), shape = parted.inputs[0].shape, parted.output.shape
+        groups = shape[1] if len(shape) > 1 else 0
+        whole = node.output.shape == (n, channels, *size)
+        axes = (0, 2, 1, *range(3, len(shape)))
+        if (
+            whole
+            and shape == (n, groups, channels // max(groups, 1), *size)
+            and (turned.attributes["axes"] == axes)
+        ):
+            node.op, node.inputs, node.attributes = "shuffle", parted.inputs, {"groups": groups}
+            gone.add(turned.output)
+            if uses[parted.output] == 1:
+                gone.add(parted.output)
+    graph.nodes = [node for node in graph.nodes if node.output not in gone]
+    for node in graph.nodes:
+        if node.op == "transpose":
+            axes = list(node.attributes["axes"])
+            graph.add_problem(node, f"axes {axes}; a shuffle of channels in groups expected")
 
 
 def merge_reshape_into_pool(first: Node, second: Node) -> bool:

@@ -223,6 +223,15 @@ def _depthwise(node: Node, operators: OperatorCosts) -> float:
     return products * operators.steps["depthwise_packed"].vector + _pack(node, operators)
 
 
+def _pool(node: Node, operators: OperatorCosts) -> float:
+    """Join a window's rows, then its columns; at large strides number by number."""
+    kernel, stride = node.attributes["kernel"], node.attributes["strides"][1]
+    images, channels, height, width = node.output.shape
+    planes, columns = images * channels, operators.vectors(node.inputs[0].shape[3])
+    joined = kernel[1] * (operators.vectors(width) if stride <= 2 else width)
+    return _steps(operators, "pool", planes, planes * height * (kernel[0] * columns + joined))
+
+
 def _elementwise(name: str) -> Callable[[Node, OperatorCosts], float]:
     """Give the cost of a buffer that is gone through as one."""
 
@@ -238,6 +247,12 @@ def _by_planes(name: str) -> Callable[[Node, OperatorCosts], float]:
         return _steps(operators, name, *_planes(node.inputs[0].shape, operators))
 
     return cost
+
+
+def _copies(node: Node, operators: OperatorCosts) -> float:
+    """Copy the output as flattening does, with as many pieces as inputs."""
+    _, vectors = _planes(node.output.shape, operators)
+    return _steps(operators, "flatten", node.output.shape[0] * len(node.inputs), vectors)
 
 
 def _multiply(node: Node, operators: OperatorCosts) -> float:
@@ -271,6 +286,12 @@ def _steps(operators: OperatorCosts, name: str, planes: int, vectors: int) -> fl
 _OPERATORS: dict[str, Callable[[Node, OperatorCosts], float]] = {
     "conv": _depthwise,
     "global_average_pool": _by_planes("global_average_pool"),
+    "max_pool": _pool,
+    "average_pool": _pool,
+    "concat": _copies,
+    "leaky_relu": _elementwise("leaky_relu"),
+    "slice": _copies,
+    "shuffle": _by_planes("flatten"),
     "add": _elementwise("add"),
     "clamp": _elementwise("clamp"),
     "softmax": _by_planes("softmax"),

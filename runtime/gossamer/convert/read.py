@@ -94,6 +94,16 @@ def _shape(words: bytes) -> tuple[int, ...]:
     return tuple(dims[:rank])
 
 
+def _window(words: bytes) -> dict[str, Any]:
+    numbers = struct.unpack_from("<10I", words)
+    geometry = {"kernel": numbers[:2], "strides": numbers[2:4], "pads": numbers[4:8]}
+    return {**geometry, "dilations": numbers[8:]}
+
+
+def _average(words: bytes) -> dict[str, Any]:
+    return {**_window(words), "counted": struct.unpack_from("<4I", words, 40)}
+
+
 def _number(words: bytes) -> int:
     return int.from_bytes(words, "little")
 
@@ -109,6 +119,12 @@ _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "softmax": lambda words: {},
     "flatten": lambda words: {},
     "multiply": lambda words: {},
+    "max_pool": _window,
+    "average_pool": _average,
+    "concat": lambda words: {},
+    "leaky_relu": lambda words: {"slope": struct.unpack("<f", words)[0]},
+    "slice": lambda words: dict(zip(("first", "count"), struct.unpack("<2I", words), strict=True)),
+    "shuffle": lambda words: {"groups": _number(words)},
     "reshape": lambda words: {"shape": _shape(words)},
 }
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import ModelError
+from ..errors import InputError, ModelError
 from .ir import Graph, Node, Problem, Value
 from .node_reader import MAX_ELEMENTS, Unsupported
 from .tflite_file import NONE, Operator, Tensor, read_model
@@ -21,7 +22,9 @@ from .tflite_operators import OPERATORS, TfliteNode
 REAL = ("FLOAT32", "UINT8", "INT8", "INT16")  # the latter where they are quantized
 
 
-def import_model(src: str | os.PathLike[str], batch: int) -> Graph:
+def import_model(
+    src: str | os.PathLike[str], batch: int, dims: Mapping[str, int] | None = None
+) -> Graph:
     """Read a ``.tflite`` file into a graph.
 
     Parameters
@@ -30,6 +33,8 @@ def import_model(src: str | os.PathLike[str], batch: int) -> Graph:
         The file.
     batch
         Replaces a first input dimension that the model leaves open.
+    dims
+        None: dimensions have no names here.
 
     Returns
     -------
@@ -40,7 +45,11 @@ def import_model(src: str | os.PathLike[str], batch: int) -> Graph:
     ------
     ModelError
         The file cannot be read or contradicts itself.
+    InputError
+        `dims` names something.
     """
+    if dims:
+        raise InputError(f"{src}: dims: TensorFlow Lite has no names of dimensions; use batch")
     return _Importer(Path(src), batch).run()
 
 

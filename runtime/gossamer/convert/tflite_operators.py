@@ -162,7 +162,7 @@ def _average_pool_2d(node: TfliteNode) -> Value:
     if min(kernel) < 1:
         node.fail(f"a window of at least 1 pixel expected, found {list(kernel)}")
     geometry, size = _window(node, x.shape[2:], kernel)
-    return _activated(node, operators.average_pool(node, kernel, size, geometry["pads"]))
+    return _activated(node, operators.average_pool(node, kernel, size, geometry))
 
 
 def _mean(node: TfliteNode) -> Value:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..convert.ir import Graph, Node, Value
-from .spaces import Segments, Spaces, repeated
+from .spaces import Segments, Spaces, concatenated, repeated
 
 
 class ChannelMap:
@@ -114,6 +114,24 @@ def _alike(channels: ChannelMap, node: Node) -> Segments:
     return channels.of(a)
 
 
+def _concat(channels: ChannelMap, node: Node) -> Segments:
+    return concatenated(channels.of(value) for value in node.inputs)
+
+
+def _slice(channels: ChannelMap, node: Node) -> Segments:
+    """Take whole spaces; what a slice cuts in two does not move."""
+    first, end = node.attributes["first"], node.attributes["first"] + node.attributes["count"]
+    taken, begin, cut = [], 0, False
+    for segment in channels.of(node.inputs[0]):
+        behind = begin + channels.spaces.sizes[segment.space] * segment.repeat
+        if first <= begin and behind <= end:
+            taken.append(segment)
+        elif begin < end and first < behind:
+            cut = True
+        begin = behind
+    return _unknown(channels, node) if cut else tuple(taken)
+
+
 def _flatten(channels: ChannelMap, node: Node) -> Segments:
     x = node.inputs[0]
     return repeated(channels.of(x), math.prod(x.shape[2:]))
@@ -130,10 +148,15 @@ _RULES: dict[str, Callable[[ChannelMap, Node], Segments]] = {
     "conv_pixels": _convolution,
     "fully_connected": _fully_connected,
     "global_average_pool": _each_alone,
+    "max_pool": _each_alone,
+    "average_pool": _each_alone,
     "clamp": _each_alone,
     "activation": _each_alone,
+    "leaky_relu": _each_alone,
     "softmax": _each_alone,
     "add": _alike,
     "multiply": _alike,
     "flatten": _flatten,
+    "concat": _concat,
+    "slice": _slice,
 }

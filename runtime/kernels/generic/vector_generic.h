@@ -10,6 +10,7 @@
 enum { VF32_LANES = 4, VF32_REGISTERS = 16 };
 typedef float vf32 __attribute__((vector_size(16)));
 typedef int32_t vi32_ __attribute__((vector_size(16)));
+typedef uint32_t vu32_ __attribute__((vector_size(16)));
 
 static inline vf32 vf32_load(const float *p)
 {
@@ -37,11 +38,7 @@ static inline vf32 vf32_first(vf32 v, size_t n, vf32 fill)
 }
 static inline vf32 vf32_even(vf32 a, vf32 b) { return (vf32){a[0], a[2], b[0], b[2]}; }
 static inline vf32 vf32_odd(vf32 a, vf32 b) { return (vf32){a[1], a[3], b[1], b[3]}; }
-static inline vf32 vf32_exp2(vf32 n)
-{
-    const vi32_ exponent = {(int32_t)n[0] + 127, (int32_t)n[1] + 127, (int32_t)n[2] + 127, (int32_t)n[3] + 127};
-    return (vf32)(exponent << 23);
-}
+static inline vf32 vf32_scale2(vf32 v, vf32 n) { return (vf32)((vu32_)v + ((vu32_)n << 23)); }
 static inline float vf32_sum(vf32 v) { return (v[0] + v[1]) + (v[2] + v[3]); }
 static inline float vf32_largest(vf32 v)
 {

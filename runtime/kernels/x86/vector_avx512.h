@@ -35,10 +35,10 @@ static inline vf32 vf32_odd(vf32 a, vf32 b)
     const __m512i lane = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
     return _mm512_permutex2var_ps(a, lane, b);
 }
-static inline vf32 vf32_exp2(vf32 n)
+static inline vf32 vf32_scale2(vf32 v, vf32 n)
 {
-    const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
+    const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(n), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), exponent));
 }
 static inline float vf32_sum(vf32 v)
 {

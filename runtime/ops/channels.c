@@ -1,0 +1,89 @@
+/* Channels that change places or are left out, each copied whole: slice takes some neighbours, shuffle deals out the
+ * halves, thirds, ... of all channels in turns. */
+#include <stdio.h>
+#include <string.h>
+
+#include "error.h"
+#include "op.h"
+
+typedef struct channels_state {
+    size_t first;  /* slice: of the channels that are taken */
+    size_t groups; /* shuffle */
+} channels_state;
+
+static void copy(float *y, const float *x, size_t floats) { memcpy(y, x, floats * sizeof *y); }
+
+/* All channels of one image: they are neighbours. */
+static void slice_image(const void *context, size_t image, size_t thread)
+{
+    const goss_layer *layer = context;
+    const channels_state *state = layer->state;
+    const goss_value *x = layer->inputs[0], *y = layer->output;
+    const size_t floats = y->channels * y->stride, channel = x->channels / x->dims[1] * x->stride;
+    (void)thread;
+    copy(y->data + image * floats, x->data + image * x->channels * x->stride + state->first * channel, floats);
+}
+
+static void run_slice(const goss_layer *layer)
+{
+    goss_pool_run(layer->pool, layer->output->images, slice_image, layer);
+}
+
+static goss_status plan_slice(goss_layer *layer, goss_error *error)
+{
+    goss_status status = goss_layer_need_value(layer, 0, error);
+    if (status) return status;
+    const goss_value *x = layer->inputs[0];
+    const uint32_t first = goss_layer_u32(layer, 0), count = goss_layer_u32(layer, 1);
+    if (x->rank < 2 || count == 0 || first >= x->dims[1] || count > x->dims[1] - first)
+        return goss_fail(error, GOSS_MODEL_CORRUPT,
+                         "node '%.60s' (slice): %u channels from %u on; '%.60s' of rank %u has %u", layer->name, count,
+                         first, x->name, x->rank, x->rank < 2 ? 0 : x->dims[1]);
+    status = goss_layer_allocate_state(layer, sizeof(channels_state), error);
+    if (status) return status;
+    *(channels_state *)layer->state = (channels_state){.first = first};
+    layer->run = run_slice;
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "copy");
+    uint32_t dims[GOSS_MAX_RANK];
+    memcpy(dims, x->dims, sizeof dims);
+    dims[1] = count;
+    return goss_value_set_shape(layer->output, x->rank, dims, layer->kernels->lanes, error);
+}
+
+/* Channel i * groups + g of the output is channel g * (C / groups) + i of the input. */
+static void shuffle_channel(const void *context, size_t index, size_t thread)
+{
+    const goss_layer *layer = context;
+    const channels_state *state = layer->state;
+    const goss_value *x = layer->inputs[0], *y = layer->output;
+    const size_t count = x->dims[1], image = index / count, channel = index % count;
+    const size_t from = channel % state->groups * (count / state->groups) + channel / state->groups;
+    const size_t floats = x->channels / count * x->stride;
+    (void)thread;
+    copy(y->data + (image * count + channel) * floats, x->data + (image * count + from) * floats, floats);
+}
+
+static void run_shuffle(const goss_layer *layer)
+{
+    goss_pool_run(layer->pool, layer->output->images * layer->output->dims[1], shuffle_channel, layer);
+}
+
+static goss_status plan_shuffle(goss_layer *layer, goss_error *error)
+{
+    goss_status status = goss_layer_need_value(layer, 0, error);
+    if (status) return status;
+    const goss_value *x = layer->inputs[0];
+    const uint32_t groups = goss_layer_u32(layer, 0);
+    if (x->rank < 2 || groups == 0 || x->dims[1] % groups != 0)
+        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (shuffle): %u groups; '%.60s' of rank %u has %u",
+                         layer->name, groups, x->name, x->rank, x->rank < 2 ? 0 : x->dims[1]);
+    status = goss_layer_allocate_state(layer, sizeof(channels_state), error);
+    if (status) return status;
+    *(channels_state *)layer->state = (channels_state){.groups = groups};
+    layer->run = run_shuffle;
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "copy");
+    return goss_value_set_shape(layer->output, x->rank, x->dims, layer->kernels->lanes, error);
+}
+
+const goss_op goss_op_slice = {.name = "slice", .code = 15, .inputs = 1, .attributes = 2, .plan = plan_slice};
+const goss_op goss_op_shuffle = {.name = "shuffle", .code = 16, .inputs = 1, .attributes = 1, .plan = plan_shuffle};
