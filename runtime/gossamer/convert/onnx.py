@@ -331,8 +331,9 @@ class _Importer:
             value = OPERATORS[proto.op_type](node)
             if node.attributes:
                 raise Unsupported(f"attribute '{next(iter(node.attributes))}'")
-            for name in self.read_names.intersection(proto.output[1:]):
-                raise Unsupported(f"output '{name}'; only the first expected")
+            for name in proto.output[1:]:
+                if name in self.read_names:
+                    raise Unsupported(f"output '{name}'; only the first expected")
         except Unsupported as reason:
             return self.unsupported(node, str(reason))
         self.nodes += node.emitted
@@ -405,7 +406,7 @@ class _Importer:
         if node.proto.op_type == "Constant" and "value" in node.attributes:
             arrays = [self.array(node.attribute("value", AttributeProto.TENSOR))]
         elif not self.is_small(node):
-            return self.unsupported(node, "constants of at most 2^24 elements expected")
+            return self.unsupported(node, "results of known shape and at most 2^24 elements expected")
         else:
             arrays = self.evaluate(node)
         named = dict(zip(filter(None, node.proto.output), arrays, strict=False))
