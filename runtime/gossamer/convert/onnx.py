@@ -406,7 +406,9 @@ class _Importer:
         if node.proto.op_type == "Constant" and "value" in node.attributes:
             arrays = [self.array(node.attribute("value", AttributeProto.TENSOR))]
         elif not self.is_small(node):
-            return self.unsupported(node, "results of known shape and at most 2^24 elements expected")
+            return self.unsupported(
+                node, "results of known shape and at most 2^24 elements expected"
+            )
         else:
             arrays = self.evaluate(node)
         named = dict(zip(filter(None, node.proto.output), arrays, strict=False))
