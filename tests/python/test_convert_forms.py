@@ -236,3 +236,14 @@ def test_a_second_output_that_is_read_is_refused_by_name() -> None:
     g.nodes.append(dropout)
     with pytest.raises(gossamer.UnsupportedError, match="Dropout ×1, first 'drop': output 'mask'"):
         gossamer.convert(g.model("y", "mask"), None)
+
+
+def test_constants_are_computed_with_every_output_under_its_own_name() -> None:
+    g = GraphBuilder(18, x=[1, 2])
+    split = onnx.helper.make_node(
+        "Split", [g.constant([1, 2, 5, 7])], ["", "second"], num_outputs=2
+    )
+    g.nodes.append(split)
+    data = gossamer.convert(g.model(g.node("Add", "x", "second")), None)
+    (y,) = gossamer.InferenceSession(data).run(None, {"x": np.zeros((1, 2), np.float32)})
+    assert y.tolist() == [[5, 7]]  # onnxruntime crashes where an output has no name

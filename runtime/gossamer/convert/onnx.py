@@ -332,8 +332,9 @@ class _Importer:
             values = found if isinstance(found, list) else [found]
             if node.attributes:
                 raise Unsupported(f"attribute '{next(iter(node.attributes))}'")
-            for name in self.read_names.intersection(proto.output[len(values) :]):
-                raise Unsupported(f"output '{name}'; only the first expected")
+            for name in proto.output[len(values) :]:
+                if name in self.read_names:
+                    raise Unsupported(f"output '{name}'; only the first expected")
         except Unsupported as reason:
             return self.unsupported(node, str(reason))
         self.nodes += node.emitted
@@ -406,12 +407,15 @@ class _Importer:
         if node.proto.op_type == "Constant" and "value" in node.attributes:
             arrays = [self.array(node.attribute("value", AttributeProto.TENSOR))]
         elif not self.is_small(node):
-            return self.unsupported(node, "constants of at most 2^24 elements expected")
+            return self.unsupported(
+                node, "results of known shape and at most 2^24 elements expected"
+            )
         else:
             arrays = self.evaluate(node)
+        named = dict(zip(filter(None, node.proto.output), arrays, strict=False))
         return [
-            Value(name, array.shape, array)
-            for name, array in zip(node.proto.output, arrays, strict=False)
+            Value(name, named[name].shape, named[name]) if name in named else Value(name, None)
+            for name in node.proto.output
         ]
 
     def is_small(self, node: OnnxNode) -> bool:
@@ -426,13 +430,14 @@ class _Importer:
         try:
             inferred = onnx.shape_inference.infer_shapes(model).graph
         except Exception:  # onnx says nowhere what it raises; evaluation will say what is wrong
-            return math.prod(max((a.shape for a in feeds.values()), key=math.prod)) <= 1 << 16
-        shapes = [info.type.tensor_type.shape for info in inferred.output]
-        sizes = [
-            math.prod(dim.dim_value if dim.HasField("dim_value") else math.inf for dim in shape.dim)
-            for shape in shapes
-        ]
-        return max(sizes) <= MAX_FOLDED_ELEMENTS
+            return all(array.size <= MAX_INFERENCE_ELEMENTS for array in feeds.values())
+        tensors = [info.type.tensor_type for info in inferred.output]
+        return all(
+            tensor.HasField("shape")
+            and all(dim.HasField("dim_value") for dim in tensor.shape.dim)
+            and math.prod(dim.dim_value for dim in tensor.shape.dim) <= MAX_FOLDED_ELEMENTS
+            for tensor in tensors
+        )
 
     def feeds(self, node: OnnxNode) -> dict[str, np.ndarray]:
         """What a node of constants reads; zeros where it reads a shape or a type only."""
