@@ -34,7 +34,7 @@ OPEN = """async ({ model, simd }) => {
     window.inputs = {};
     for (const { name, dims } of session.inputs)
         inputs[name] = new Float32Array(dims.reduce((a, b) => a * b)).fill(0.5);
-    return session.layers().map(({ name }) => name);
+    return (await session.layers()).map(({ name }) => name);
 }"""
 MEASURE = """async (runs) => {
     const whole = [];

@@ -23,6 +23,7 @@ ENGINES = (
     "gossamer-simd-threads.wasm",
     "gossamer-relaxed-threads.wasm",
 )
+WORKER = "worker.mjs"  # where they run
 
 # Where the page looks for models: where they lie in a checkout.
 _MODELS_FOLDER = Path("runtime/gossamer/models")
@@ -66,11 +67,10 @@ def find_root() -> Path:
     """
     here = Path.cwd()
     if (here / PAGE / "index.html").exists():
-        missing = [name for name in ENGINES if not (here / "web" / "dist" / name).exists()]
+        dist = here / "web" / "dist"
+        missing = [name for name in (*ENGINES, WORKER) if not (dist / name).exists()]
         if missing:
-            raise InputError(
-                f"{here / 'web' / 'dist'}: {' and '.join(missing)} missing; build with `make wasm`"
-            )
+            raise InputError(f"{dist}: {' and '.join(missing)} missing; build with `make wasm`")
         return here
     if not (BUNDLE / PAGE / "index.html").exists():
         raise InputError(

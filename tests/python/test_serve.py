@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gossamer
-from gossamer.serve import ENGINES, PAGE, Server, find_root
+from gossamer.serve import ENGINES, PAGE, WORKER, Server, find_root
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,8 @@ def page_in(folder: Path) -> Path:
     (folder / PAGE).mkdir(parents=True)
     (folder / PAGE / "index.html").touch()
     (folder / "web" / "dist").mkdir()
-    for engine in ENGINES:
-        (folder / "web" / "dist" / engine).touch()
+    for name in (*ENGINES, WORKER):
+        (folder / "web" / "dist" / name).touch()
     return folder
 
 

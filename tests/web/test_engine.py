@@ -22,7 +22,8 @@ def run_in_node(script: str) -> object:
     """Run a module's text; what it prints is JSON."""
     prelude = f"""
         import {{ readFileSync }} from "node:fs";
-        import {{ Engine, STATUS_CODES, chooseBuild }} from "{ROOT}/web/src/engine.mjs";
+        import {{ chooseBuild }} from "{ROOT}/web/src/choice.mjs";
+        import {{ Engine, STATUS_CODES }} from "{ROOT}/web/src/engine.mjs";
         import {{ STRUCTS, LAYOUTS }} from "{ROOT}/web/src/layout.mjs";
         import {{ NativeSession }} from "{ROOT}/web/src/native_session.mjs";
         const engineBytes = () => readFileSync("{ROOT}/web/dist/gossamer-simd.wasm");

@@ -36,7 +36,7 @@ def test_session_describes_the_model(module) -> None:
     seen = module("""
         const session = await open();
         const { inputs, outputs, inputNames, outputNames, metadata, info } = session;
-        const layers = session.layers();
+        const layers = await session.layers();
         return { inputs, outputs, inputNames, outputNames, metadata, info, layers };
     """)
     native = gossamer.load_model("cifar10-mobilenet")
@@ -253,7 +253,7 @@ def test_profile_measures_every_layer(module) -> None:
         const session = await open({ threads: 2 });
         const image = new Float32Array(3072);
         const times = await session.profile({ image }, { runs: 5 });
-        return [session.layers().length, times, await session.peakMacsPerSecond()];
+        return [(await session.layers()).length, times, await session.peakMacsPerSecond()];
     """)
     assert len(times) == layers
     assert all(len(layer) == 5 and min(layer) >= 0 for layer in times)

@@ -9,9 +9,10 @@ import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
+from bundle import bundle
 
 import gossamer
-from gossamer.serve import ENGINES
+from gossamer.serve import ENGINES, WORKER
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 
@@ -27,7 +28,8 @@ def files(engines) -> set[str]:
 
 
 def test_package_holds_modules_and_engines_and_no_pages(files) -> None:
-    assert {"gossamer.mjs", "README.md", *(f"dist/{engine}" for engine in ENGINES)} <= files
+    built = {f"dist/{name}" for name in (*ENGINES, WORKER)}
+    assert {"gossamer.mjs", "README.md"} | built <= files
     folders = {path.partition("/")[0] for path in files if "/" in path}
     assert folders == {"src", "dist"}
 
@@ -49,6 +51,27 @@ def test_everything_that_a_module_names_is_packed(files) -> None:
 def test_exports_exist(files) -> None:
     package = json.loads((WEB / "package.json").read_text())
     assert {path.removeprefix("./") for path in package["exports"].values()} <= files
+
+
+def test_worker_is_one_file_made_of_todays_modules(engines) -> None:
+    text = (engines / WORKER).read_text()
+    assert text == bundle(WEB / "src" / WORKER)
+    assert not re.search(r"^(import|export)\b|import\(", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import * as other from './other.mjs';", "import \\* as other"),
+        ("export default 1;", "export default 1"),
+        ('import { b } from "./other.mjs";\nconst shared = 1;', "shared is declared in other.mjs"),
+    ],
+)
+def test_what_cannot_be_joined_is_refused(tmp_path, text: str, words: str) -> None:
+    (tmp_path / "other.mjs").write_text("const shared = 2;\nexport const b = 1;\n")
+    (tmp_path / "entry.mjs").write_text(text + "\n")
+    with pytest.raises(ValueError, match=words):
+        bundle(tmp_path / "entry.mjs")
 
 
 def test_npm_and_python_have_one_version() -> None:

@@ -48,7 +48,7 @@ start();
 async function start() {
   try {
     const [samples] = await Promise.all([listSamples(), loadModel()]);
-    showFacts();
+    await showFacts();
     connectControls();
     page.dataset.state = "ready";
     if (samples.length > 0) samples[0].click();
@@ -263,9 +263,9 @@ function showLatency() {
   value.textContent = `${showMs(median(latencies))} per photo, median of ${latencies.length}`;
 }
 
-function showFacts() {
+async function showFacts() {
   const { info, metadata } = session;
-  const layers = session.layers();
+  const layers = await session.layers();
   const weights = layers.reduce((sum, layer) => sum + layer.weights, 0);
   const nonzeros = layers.reduce((sum, layer) => sum + layer.nonzeros, 0);
   const simd = session.build.startsWith("gossamer-relaxed") ? "relaxed" : "fixed";

@@ -24,7 +24,9 @@ export async function lendWorkers(engine, threads) {
 
 /** A worker, and whether its script runs. */
 function start() {
-  const worker = new Worker(new URL("./crew_worker.mjs", import.meta.url), { type: "module", name: "gossamer thread" });
+  // This runs as a part of dist/worker.mjs.
+  const address = new URL("../src/crew_worker.mjs", import.meta.url);
+  const worker = new Worker(address, { type: "module", name: "gossamer thread" });
   const ready = new Promise((resolve, reject) => {
     worker.addEventListener("message", resolve, { once: true });
     worker.addEventListener("error", (event) => {

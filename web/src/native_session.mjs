@@ -44,7 +44,6 @@ import { GossamerError } from "./errors.mjs";
  * @typedef {object} Description
  * @property {TensorInfo[]} inputs
  * @property {TensorInfo[]} outputs
- * @property {LayerInfo[]} layers
  * @property {Record<string, string>} metadata
  * @property {SessionInfo} info
  * @property {string[]} notes
@@ -59,6 +58,8 @@ const TYPES = { 1: "float32", 2: "uint8" };
 export class NativeSession {
   #engine;
   #session;
+  /** How many there are. */
+  #layers;
   /** @type {Tensor[]} */
   #inputs;
   /** @type {Tensor[]} */
@@ -82,11 +83,11 @@ export class NativeSession {
     this.#inputs = this.#bind(known.inputs, "goss_session_input", "goss_session_bind_input");
     this.#outputs = this.#bind(known.outputs, "goss_session_output", "goss_session_bind_output");
     const { inputs: _, outputs: __, layers, notes, ...info } = known;
+    this.#layers = layers;
     /** @type {Description} */
     this.description = {
       inputs: this.#inputs.map(publicTensor),
       outputs: this.#outputs.map(publicTensor),
-      layers: Array.from({ length: layers }, (_, index) => this.#layer(index)),
       metadata: this.#metadata(model),
       info: /** @type {any} */ (camelCase(info)),
       notes: notes.split("\n").filter(Boolean),
@@ -109,6 +110,11 @@ export class NativeSession {
     return { outputs: Object.fromEntries(outputs), latencyMs };
   }
 
+  /** @returns {LayerInfo[]} the plan, in execution order */
+  layers() {
+    return Array.from({ length: this.#layers }, (_, index) => this.#layer(index));
+  }
+
   /**
    * Measures every layer on its own.
    *
@@ -120,7 +126,7 @@ export class NativeSession {
   profile(inputs, runs) {
     this.#fill(inputs);
     /** @type {number[][]} */
-    const times = this.description.layers.map(() => []);
+    const times = Array.from({ length: this.#layers }, () => []);
     for (let run = 0; run < runs; run++) {
       times.forEach((ofLayer, index) => {
         const start = performance.now();

@@ -1,7 +1,7 @@
 /**
  * @file The public class: a model, ready to run in a worker of its own.
  */
-import { chooseBuild, chooseThreads } from "./engine.mjs";
+import { chooseBuild, chooseThreads } from "./choice.mjs";
 import { GossamerError } from "./errors.mjs";
 import { decodeImage } from "./image.mjs";
 import { readSource } from "./source.mjs";
@@ -52,6 +52,8 @@ export class InferenceSession {
   #build;
   #notes;
   #latencyMs = NaN;
+  /** @type {Promise<LayerInfo[]> | null}  describing them takes longer than a small model's run */
+  #layers = null;
 
   /**
    * Fetches the engine and a model and plans it. Resolves when `run` can start.
@@ -149,9 +151,15 @@ export class InferenceSession {
     return this.#latencyMs;
   }
 
-  /** @returns {LayerInfo[]} the plan, in execution order */
-  layers() {
-    return structuredClone(this.#description.layers);
+  /**
+   * The plan, in execution order.
+   *
+   * @returns {Promise<LayerInfo[]>}
+   * @throws {GossamerError} "disposed" | "worker-failed"
+   */
+  async layers() {
+    this.#layers ??= this.#remote.call("layers", null);
+    return structuredClone(await this.#layers);
   }
 
   /**
@@ -207,8 +215,9 @@ export class InferenceSession {
    */
   async imageToTensor(image) {
     this.#remote.check();
-    const { dims, type } = imageInput(this.#description);
-    if (takesPixels(this.#description)) {
+    const layers = await this.layers();
+    const { dims, type } = imageInput(this.#description.inputs, layers);
+    if (takesPixels(layers)) {
       const { data, width, height } = await decodeImage(image);
       const pixels = await this.#remote.call("imageToPixels", { pixels: data, width, height, dims });
       return type === "uint8" ? pixels : Float32Array.from(pixels);
@@ -234,9 +243,10 @@ export class InferenceSession {
     const labels = classLabels(this.#description.metadata, output.dims[1]);
     const ready = image instanceof Float32Array || image instanceof Uint8Array;
     const tensor = ready ? image : await this.imageToTensor(image);
-    const { [output.name]: scores } = await this.run({ [imageInput(this.#description).name]: tensor });
-    const normalized = this.#description.layers.at(-1)?.op === "softmax";
-    const probabilities = normalized ? scores.data : softmax(scores.data);
+    const layers = await this.layers();
+    const { name } = imageInput(this.#description.inputs, layers);
+    const { [output.name]: scores } = await this.run({ [name]: tensor });
+    const probabilities = layers.at(-1)?.op === "softmax" ? scores.data : softmax(scores.data);
     return Array.from(probabilities, (probability, index) => ({ label: labels[index], probability }))
       .sort((a, b) => b.probability - a.probability)
       .slice(0, top);
@@ -250,7 +260,7 @@ export class InferenceSession {
 
 /** The worker's methods, as promises. */
 class Remote {
-  #worker = new Worker(new URL("./worker.mjs", import.meta.url), { type: "module", name: "gossamer" });
+  #worker = new Worker(new URL("../dist/worker.mjs", import.meta.url), { type: "module", name: "gossamer" });
   /** @type {Map<number, {resolve: (result: any) => void, reject: (error: Error) => void}>} */
   #calls = new Map();
   #next = 0;
@@ -359,16 +369,15 @@ function checkInput({ name, type, dims }, values) {
 }
 
 /** Whether the input is interleaved pixels, which the model scales itself.
- * @param {Description} description */
-function takesPixels({ layers }) {
+ * @param {LayerInfo[]} layers */
+function takesPixels(layers) {
   return layers.some(({ op }) => op === "conv_pixels");
 }
 
-/** @param {Description} description */
-function imageInput(description) {
-  const { inputs } = description;
+/** @param {TensorInfo[]} inputs @param {LayerInfo[]} layers */
+function imageInput(inputs, layers) {
   const [{ dims }] = inputs;
-  const channels = dims[takesPixels(description) ? 3 : 1];
+  const channels = dims[takesPixels(layers) ? 3 : 1];
   if (inputs.length === 1 && dims.length === 4 && dims[0] === 1 && channels === 3) return inputs[0];
   const expected = "one [1, 3, H, W], or pixels [1, H, W, 3], expected";
   throw new GossamerError("invalid-argument", `no model for photos: it takes ${shapes(inputs)}; ${expected}`);

@@ -17,7 +17,8 @@ export async function load({ model, threads, simd }) {
     },
     async layers(input, runs) {
       const times = await session.profile({ [name]: input }, { runs });
-      return { peak: await session.peakMacsPerSecond(), layers: session.layers().map((layer, i) => ({ ...layer, times: times[i] })) };
+      const layers = (await session.layers()).map((layer, i) => ({ ...layer, times: times[i] }));
+      return { peak: await session.peakMacsPerSecond(), layers };
     },
     dispose: () => session.dispose(),
   };
