@@ -465,6 +465,8 @@ def _slice(node: OnnxNode) -> Value:
             raise Unsupported(f"axis {axis}, step {step}; neighbouring channels, axis 1, expected")
     if len(x.shape) < 2 or taken == range(x.shape[1]):
         return x
+    if not taken:
+        raise Unsupported("no channels are left; at least one expected")
     return channels_from(node, taken.start, len(taken))
 
 
