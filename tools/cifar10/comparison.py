@@ -80,6 +80,7 @@ def prune_at_once(key: tuple, dense: Path, pruned: Path, train: Path) -> None:
         pruned,
         sparsity=sparsity,
         pattern=pattern,
+        allocation="uniform",
         data=None if method == "magnitude" else train,
         limit=CALIBRATION,
         rearrange=method == "rearranged",
