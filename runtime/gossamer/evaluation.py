@@ -166,7 +166,7 @@ def evaluate(
                 if reference is not None:
                     file.seek(0)
                     other = ranking(class_probabilities(reference, file))[0]
-            true_class = _class_of(picture.name, names, len(probabilities))
+            true_class = class_of(picture.name, names, len(probabilities))
             best = ranking(probabilities)[:5]
             answers[_Answer(true_class, best[0], other)] += 1
             correct += best[0] == true_class
@@ -277,7 +277,14 @@ def spread(pictures: Sequence[Picture], limit: int | None) -> list[Picture]:
     return [pictures[index * len(pictures) // count] for index in range(count)]
 
 
-def _class_of(name: str, names: Sequence[str], classes: int) -> int:
+def class_of(name: str, names: Sequence[str], classes: int) -> int:
+    """Find a picture's class by its path, as `evaluate` says.
+
+    Raises
+    ------
+    InputError
+        The model does not know it.
+    """
     path = PurePosixPath(name)
     if path.parent.name in names:
         return names.index(path.parent.name)
