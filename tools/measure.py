@@ -131,7 +131,7 @@ def measure() -> dict[str, Any]:
     latencies |= {f"Chromium, {simd} SIMD": times for simd, times in chromium.items()}
     latencies["Pyodide in node, fixed SIMD"] = pyodide_times()
     return {
-        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "machine": f"{processor()}, {os.cpu_count()} cores",
         "versions": f"Python {platform.python_version()}, {version}, node {_node()}",
         "weights": sum(layer.weights for layer in layers),
         "nonzeros": sum(layer.nonzeros for layer in layers),
@@ -151,7 +151,8 @@ def measure() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name of the processor."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()

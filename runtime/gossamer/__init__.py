@@ -23,8 +23,9 @@ from .errors import (
     OutOfMemoryError,
     UnsupportedError,
 )
-from .evaluation import Accuracy, evaluate
+from .evaluation import Accuracy, ClassAccuracy, Comparison, Interval, evaluate
 from .image import Prediction, classify, image_to_tensor
+from .prune import prune
 from .session import (
     InferenceSession,
     LayerInfo,
@@ -38,11 +39,14 @@ __version__ = _version("gossamer-nn")
 
 __all__ = [
     "Accuracy",
+    "ClassAccuracy",
+    "Comparison",
     "EngineError",
     "GossamerError",
     "ImageError",
     "InferenceSession",
     "InputError",
+    "Interval",
     "LayerInfo",
     "MissingDependencyError",
     "MissingFileError",
@@ -60,9 +64,19 @@ __all__ = [
     "isas",
     "load_model",
     "model_names",
+    "prune",
     "zoo",
     "Benchmark",
     "LayerBenchmark",
     "benchmark",
     "peak_macs_per_second",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import `gossamer.torch` when it is first used: PyTorch takes seconds."""
+    if name == "torch":
+        from importlib import import_module
+
+        return import_module(".torch", __name__)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -20,8 +20,9 @@ from .convert.cost_model import CostModel, save
 from .convert.write import write_atomically
 from .embedded import model_names, open_model
 from .errors import GossamerError, InputError, MissingDependencyError
-from .evaluation import Accuracy, evaluate
+from .evaluation import Accuracy, ClassAccuracy, Interval, evaluate
 from .image import classify
+from .prune import prune
 from .serve import PAGE, Server, find_root
 from .session import InferenceSession, LayerInfo, SessionOptions
 
@@ -89,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate",
         help="measure accuracy",
         description="Print the shares, 0 to 1, of pictures whose class is the model's first guess "
-        "(top1) or among its first five (top5), and the number of pictures (n).",
+        "(top1) or among its first five (top5), each with the interval that holds the true share "
+        "with 95 % confidence, and the number of pictures (n).",
     )
     evaluate.set_defaults(command=_evaluate)
     evaluate.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
@@ -98,6 +100,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TAR|DIR",
         required=True,
         help="pictures in folders named like the model's labels, or files NNN_….jpg (class NNN)",
+    )
+    evaluate.add_argument(
+        "--reference",
+        metavar="MODEL",
+        help="another model of the same classes: how often both agree, and the difference of top1",
+    )
+    evaluate.add_argument(
+        "--per-class",
+        action="store_true",
+        help="print each class's pictures, top1, and most frequent wrong answer",
     )
     evaluate.add_argument(
         "--limit", metavar="N", type=_count, help="take N pictures, evenly spread over the data"
@@ -111,10 +123,18 @@ def _parser() -> argparse.ArgumentParser:
 
     converter = commands.add_parser("convert", help="turn an ONNX model into a .goss file")
     converter.set_defaults(command=_convert)
-    converter.add_argument("source", metavar="SRC", help="an .onnx file")
+    converter.add_argument("source", metavar="SRC", help="an .onnx or .tflite file")
     converter.add_argument("destination", metavar="DST", help="the .goss file to write")
     converter.add_argument(
         "--batch", metavar="N", type=_count, default=1, help="images a run (default: 1)"
+    )
+    converter.add_argument(
+        "--dim",
+        metavar="NAME=SIZE",
+        type=_size,
+        action="append",
+        default=[],
+        help="size of an input's dimension that the model names and leaves open; may be repeated",
     )
     converter.add_argument(
         "--metadata",
@@ -148,6 +168,53 @@ def _parser() -> argparse.ArgumentParser:
     )
     converter.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
 
+    pruner = commands.add_parser(
+        "prune",
+        help="prune a trained network, without training it further",
+        description="Zero the weights that matter least, in blocks that run fast; with --data, "
+        "refit the others so that each layer computes what it did.",
+    )
+    pruner.set_defaults(command=_prune)
+    pruner.add_argument("source", metavar="SRC", help="an .onnx, .tflite or .goss file")
+    pruner.add_argument("destination", metavar="DST", help="the .goss file to write")
+    budget = pruner.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--sparsity", type=float, help="share of the layers' weights to zero")
+    budget.add_argument("--latency", metavar="TIME", help="what a run may take, such as 12ms")
+    budget.add_argument("--speedup", type=float, help="how many times faster it is to run")
+    pruner.add_argument(
+        "--pattern", default="4x1", help="blocks, output x input channels (default: 4x1)"
+    )
+    pruner.add_argument(
+        "--allocation",
+        choices=("uniform", "global", "cost"),
+        help="how --sparsity is spread: alike over all layers, by one threshold of saliency, or "
+        "so that the output moves least, by layers that zeros make faster (default: cost with "
+        "--data, uniform without)",
+    )
+    pruner.add_argument(
+        "--data", metavar="TAR|DIR", help="pictures to calibrate with; without, weights go by size"
+    )
+    pruner.add_argument(
+        "--limit", metavar="N", type=_count, default=256, help="of the pictures (default: 256)"
+    )
+    pruner.add_argument(
+        "--exclude", metavar="NODE", action="append", default=[], help="stays; may be repeated"
+    )
+    pruner.add_argument(
+        "--no-rearrange", action="store_true", help="leave the channels where they are"
+    )
+    pruner.add_argument("--no-reconstruct", action="store_true", help="do not refit what stays")
+    pruner.add_argument(
+        "--target", default="wasm_relaxed", help="as in convert (default: wasm_relaxed)"
+    )
+    pruner.add_argument("--costs", metavar="FILE", help="from bench --calibrate")
+    pruner.add_argument(
+        "--metadata", metavar="KEY=VALUE", type=_pair, action="append", default=[],
+        help="as in convert",
+    )  # fmt: skip
+    pruner.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
+    pruner.add_argument("--json", action="store_true", help="print the report as JSON")
+
     zoo_ = commands.add_parser("zoo", help="make a well-known network with random weights")
     zoo_.set_defaults(command=_zoo)
     zoo_.add_argument("name", metavar="NAME", choices=zoo.NAMES, help=", ".join(zoo.NAMES))
@@ -165,8 +232,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--calibrate",
         metavar="FILE",
-        help="instead of a model, measure what each way to store weights costs here, and write it "
-        "for convert --costs",
+        help="instead of a model, measure what the engine's work costs here, and write it for "
+        "convert --costs",
     )
     bench.add_argument("--runs", type=_count, default=50, help="measured runs (default: 50)")
     bench.add_argument("--threads", type=_count, help="default: processors, at most 4")
@@ -191,6 +258,11 @@ def _pair(text: str) -> tuple[str, str]:
     if not key or not separator:
         raise argparse.ArgumentTypeError(f"{text!r} found, KEY=VALUE expected")
     return key, value
+
+
+def _size(text: str) -> tuple[str, int]:
+    name, size = _pair(text)
+    return name, _count(size)
 
 
 # ---- run ----------------------------------------------------------------------------------------
@@ -224,18 +296,46 @@ def _print_predictions(image: str, predictions: Sequence[Any]) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    session = open_model(options.model)
     show = sys.stderr.isatty()
     accuracy = evaluate(
-        session, options.data, limit=options.limit, progress=_show_progress if show else None
+        open_model(options.model),
+        options.data,
+        reference=open_model(options.reference) if options.reference else None,
+        limit=options.limit,
+        progress=_show_progress if show else None,
     )
     if show:
         print(file=sys.stderr)
     if options.json:
-        _print_json(accuracy._asdict())
-    else:
-        print(f"top-1 {accuracy.top1:.2%}, top-5 {accuracy.top5:.2%} of {accuracy.n} pictures")
+        document = dataclasses.asdict(accuracy)
+        if not options.per_class:
+            del document["classes"]
+        _print_json(document)
+        return 0
+    if options.per_class:
+        _print_table(_class_rows(accuracy.classes), right_aligned=range(1, 3))
+        print()
+    print(f"{accuracy.n} pictures; in brackets: 95 % confidence")
+    _print_fact("top-1", f"{accuracy.top1:.2%} {_percents(accuracy.top1_interval)}")
+    _print_fact("top-5", f"{accuracy.top5:.2%} {_percents(accuracy.top5_interval)}")
+    if compared := accuracy.comparison:
+        _print_fact("reference", f"top-1 {compared.top1:.2%}")
+        _print_fact("agreement", f"the same first answer for {compared.agreement:.2%}")
+        difference = f"{100 * compared.difference:+.2f} points of top-1"
+        low, high = (f"{100 * end:+.2f}" for end in compared.interval)
+        _print_fact("difference", f"{difference} [{low}, {high}]")
     return 0
+
+
+def _percents(interval: Interval) -> str:
+    return f"[{interval.low:.2%}, {interval.high:.2%}]"
+
+
+def _class_rows(classes: Sequence[ClassAccuracy]) -> Iterator[Sequence[str]]:
+    yield "class", "pictures", "top-1", "most frequent wrong answer"
+    for of in classes:
+        wrong = "" if of.mistaken_for is None else f"{of.mistaken_for} ({of.mistakes})"
+        yield of.label, str(of.n), f"{of.top1:.2%}", wrong
 
 
 def _show_progress(so_far: Accuracy, total: int) -> None:
@@ -322,7 +422,7 @@ def _print_json(value: Any) -> None:
 # ---- convert ------------------------------------------------------------------------------------
 
 
-def _convert(options: argparse.Namespace) -> int:
+def _metadata(options: argparse.Namespace) -> dict[str, str]:
     metadata: dict[str, str] = {}
     for key, value in options.metadata:
         if key in metadata:
@@ -330,11 +430,16 @@ def _convert(options: argparse.Namespace) -> int:
         metadata[key] = value
     if options.labels:
         metadata["labels"] = _read_labels(Path(options.labels))
+    return metadata
+
+
+def _convert(options: argparse.Namespace) -> int:
     written = convert(
         options.source,
         options.destination,
         batch=options.batch,
-        metadata=metadata,
+        dims=dict(options.dim),
+        metadata=_metadata(options),
         target=options.target,
         costs=options.costs,
         storage=dict(options.storage),
@@ -342,6 +447,58 @@ def _convert(options: argparse.Namespace) -> int:
     )
     print(f"{options.destination}: {len(written):,} bytes")
     return 0
+
+
+# ---- prune --------------------------------------------------------------------------------------
+
+
+def _prune(options: argparse.Namespace) -> int:
+    show = sys.stderr.isatty()
+    report = prune(
+        options.source,
+        options.destination,
+        sparsity=options.sparsity,
+        pattern=options.pattern,
+        data=options.data,
+        limit=options.limit,
+        allocation=options.allocation,
+        seconds=_seconds(options.latency),
+        speedup=options.speedup,
+        rearrange=not options.no_rearrange,
+        reconstruct=not options.no_reconstruct,
+        exclude=options.exclude,
+        target=options.target,
+        costs=options.costs,
+        metadata=_metadata(options),
+        progress=_show_step if show else None,
+    )
+    if show:
+        print(file=sys.stderr)
+    if options.json:
+        _print_json(dataclasses.asdict(report))
+    else:
+        print(report)
+        print(f"{options.destination}: {report.file_bytes:,} bytes")
+    return 0
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        from .prune.allocation import parse_seconds
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"pruning needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
+        ) from error
+    return parse_seconds(text)
+
+
+def _show_step(what: str, done: int, total: int) -> None:
+    print(f"\r\x1b[K{what}: {done}/{total}", end="", file=sys.stderr, flush=True)
+
+
+# ---- bench --------------------------------------------------------------------------------------
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -375,17 +532,28 @@ def _calibrate(options: argparse.Namespace) -> int:
         ) from error
     costs = calibrate(options.isa, options.runs)
     save(costs, options.calibrate)
-    _print_table(_cost_rows(costs), right_aligned=range(1, 4))
+    _print_table(_cost_rows(costs), right_aligned=range(1, 5))
+    print()
+    _print_table(_step_rows(costs), right_aligned=range(1, 3))
     print(f"{options.calibrate}: costs of {costs.target}, {costs.measured}")
     return 0
 
 
 def _cost_rows(costs: CostModel) -> Iterator[Sequence[str]]:
-    yield "picoseconds", "weight, dense", "block, sparse", "row of blocks, sparse"
+    yield "picoseconds", "weight, dense", "block, sparse", "row of blocks", "block, each tile"
     for what, kind in (("conv, a pixel", costs.conv), ("fully connected", costs.fully_connected)):
         for rows, cost in kind.blocks.items():
-            numbers = f"{cost.weight:.1f}", f"{cost.block:.1f}", f"{cost.row:.0f}"
-            yield f"{what}, {rows}x1", *numbers
+            numbers = cost.weight, cost.block, cost.row, cost.tile
+            yield f"{what}, {rows}x1", *(f"{number:.1f}" for number in numbers)
+
+
+def _step_rows(costs: CostModel) -> Iterator[Sequence[str]]:
+    operators = costs.need_operators()
+    yield "picoseconds", "vector", "plane"
+    for name, cost in operators.steps.items():
+        yield name.replace("_", " "), f"{cost.vector:.0f}", f"{cost.plane:.0f}"
+    for what in ("run", "layer", "far_byte"):
+        yield what.replace("_", " "), f"{getattr(operators, what):.0f}", ""
 
 
 def _bench_rows(measured: Benchmark) -> Iterator[Sequence[str]]:

@@ -146,13 +146,18 @@ def labels(session: InferenceSession) -> list[str]:
         There is another number of labels than of classes.
     """
     names = session.metadata.get("labels", "").splitlines()
-    classes = _class_output(session).shape[1]
+    classes = class_count(session)
     if names and len(names) != classes:
         raise ModelError(
             f"the model's metadata holds {len(names)} labels for {classes} classes; "
             f"convert it again with one label a line"
         )
     return names
+
+
+def class_count(session: InferenceSession) -> int:
+    """Return how many classes the model tells apart."""
+    return _class_output(session).shape[1]
 
 
 def _image_input(session: InferenceSession) -> NodeArg:

@@ -9,6 +9,7 @@
 static const goss_op *const ops[] = {
     &goss_op_conv,    &goss_op_fully_connected, &goss_op_global_average_pool, &goss_op_add,      &goss_op_clamp,
     &goss_op_softmax, &goss_op_flatten,         &goss_op_activation,          &goss_op_multiply, &goss_op_conv_pixels,
+    &goss_op_reshape,
 };
 
 const goss_op *goss_op_find(uint32_t code)

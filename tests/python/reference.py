@@ -12,7 +12,7 @@ import numpy as np
 
 OPS = [
     "conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten",
-    "activation", "multiply", "conv_pixels",
+    "activation", "multiply", "conv_pixels", "reshape",
 ]  # fmt: skip
 ROLES = ["intermediate", "input", "output", "weights"]
 
@@ -205,6 +205,9 @@ def compute(node, inputs):
     if node.op == "multiply":
         assert x.shape == inputs[1].shape or inputs[1].shape == (*x.shape[:2], 1, 1)
         return x * inputs[1]
+    if node.op == "reshape":
+        rank, *dims = node.integers(7)
+        return x.reshape(dims[:rank])
     assert node.op == "flatten"
     return x.reshape(x.shape[0], -1)
 

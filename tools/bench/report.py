@@ -178,6 +178,7 @@ def write(measured: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     name = file_name(measured)
     (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=1) + "\n")
+    (RESULTS / f"{name}.md").write_text(text(measured) + "\n")
     plot(measured, RESULTS / f"{name}.svg")
     before, _, rest = README.read_text().partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
@@ -191,12 +192,18 @@ def file_name(measured: dict[str, Any]) -> str:
 
 
 def readme_section() -> str:
-    """Everything about the first network, and the comparisons of the others, from `RESULTS`."""
-    first = json.loads((RESULTS / "mobilenet_v1.json").read_text())
-    picture = "![latency against sparsity](web/bench/results/mobilenet_v1.svg)"
-    parts = [ratios(first), peak_shares(first), latencies(first), about(first), picture]
+    """How many times faster, network by network, and where all figures are; from `RESULTS`."""
+    parts = []
     for path in sorted(RESULTS.glob("*.json")):
-        if path.stem != "mobilenet_v1":
-            other = json.loads(path.read_text())
-            parts += [ratios(other), first_results(other), about(other)]
+        measured, name = json.loads(path.read_text()), path.stem
+        main = name == "mobilenet_v1"
+        all_figures = f"All figures: [{name}.md](web/bench/results/{name}.md)."
+        part = [
+            f"### {measured['network']}",
+            ratios(measured),
+            f"![latency against sparsity](web/bench/results/{name}.svg)" if main else "",
+            first_results(measured),
+            f"{about(measured)} {all_figures}",
+        ]
+        parts.insert(0 if main else len(parts), "\n\n".join(filter(None, part)))
     return "\n\n".join(parts)

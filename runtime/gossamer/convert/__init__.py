@@ -20,13 +20,14 @@ def convert(
     dst: str | os.PathLike[str] | None,
     *,
     batch: int = 1,
+    dims: Mapping[str, int] | None = None,
     metadata: Mapping[str, str] | None = None,
     target: str = "wasm_relaxed",
     costs: str | os.PathLike[str] | None = None,
     storage: Mapping[str, str] | None = None,
     pixels: str | None = None,
 ) -> bytes:
-    """Convert an ONNX model to a ``.goss`` file.
+    """Convert an ONNX or TensorFlow Lite model to a ``.goss`` file.
 
     Batch normalization is folded into the weights, activations into the layers before them, and
     weights that contain enough zeros are stored sparse: in the way that, by measured costs, runs
@@ -35,11 +36,15 @@ def convert(
     Parameters
     ----------
     src
-        An ``.onnx`` file, with its external data beside it, or a loaded model.
+        An ``.onnx`` file, with its external data beside it, or a loaded model; or a ``.tflite``
+        file. Of the latter, images [N, H, W, C] become channel planes (N,C,H,W), and quantized
+        numbers the real ones that they stand for: inputs, weights and outputs are f32.
     dst
         Where to write the file. It appears complete or not at all. None writes nothing.
     batch
         Replaces a first input dimension that the model leaves open, at least 1.
+    dims
+        Sizes, at least 1, of input dimensions that the model names and leaves open.
     metadata
         Texts to keep with the model; the keys in use are "labels" (one a line), "image_mean" and
         "image_scale" (three numbers, separated by spaces), "title" and "license".
@@ -63,13 +68,13 @@ def convert(
     Raises
     ------
     ModelError
-        `src` cannot be read, is no valid ONNX model, or has weights that are NaN or infinite.
+        `src` cannot be read, is no valid model, or has weights that are NaN or infinite.
     UnsupportedError
         The engine cannot run the model. Lists every operator it lacks. Or `pixels` is asked for,
         and the input is not read by one convolution.
     InputError
-        `batch`, `metadata`, `target`, `storage` or `pixels` does not fit, `costs` cannot be read,
-        or `dst` cannot be written.
+        `batch`, `dims`, `metadata`, `target`, `storage` or `pixels` does not fit, `costs` cannot be
+        read, or `dst` cannot be written.
     MissingDependencyError
         A package that conversion needs is not installed.
 
@@ -79,10 +84,15 @@ def convert(
     """
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise InputError(f"batch: a whole number of at least 1 expected, found {batch!r}")
+    for name, size in (dims or {}).items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise InputError(
+                f"dims '{name}': a whole number of at least 1 expected, found {size!r}"
+            )
     try:
         import numpy as np
 
-        from . import cost_model, lower, onnx, passes, write
+        from . import cost_model, importing, lower, passes, write
     except ImportError as error:
         raise MissingDependencyError(
             f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
@@ -90,7 +100,7 @@ def convert(
     texts = write.check_metadata(metadata or {})
     with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
         table = cost_model.load(target, costs)
-        graph = onnx.import_model(src, batch)
+        graph = importing.import_model(src, batch, dims)
         passes.optimize(graph)
         if pixels is not None:
             passes.take_pixels(graph, *write.take_normalization(texts, pixels))

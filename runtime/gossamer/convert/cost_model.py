@@ -1,7 +1,8 @@
-"""What the ways to store a layer's weights cost to run.
+"""What the engine's work costs on an instruction set, one thread.
 
-The converter chooses by these costs, and nothing else in Gossamer knows them. They are measured,
-for each instruction set, by `calibration`; the tables that ship are ``costs.json``.
+The converter chooses storage by these costs, `prediction` adds them up over a network, and nothing
+else in Gossamer knows them. They are measured, for each instruction set, by `calibration`; the
+tables that ship are ``costs.json``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,74 @@ from .write import write_atomically
 SHIPPED = Path(__file__).with_name("costs.json")
 DEFAULT_TARGET = "wasm_relaxed"
 KINDS = ("conv", "fully_connected")  # of layers whose weights can be stored in several ways
+BLOCK_ROWS = (1, 2, 4, 8)
+# What is done plane by plane and vector by vector.
+STEPS = (
+    *("depthwise_3x3_stride_1", "depthwise_3x3_stride_2"),
+    *("depthwise_5x5_stride_1", "depthwise_5x5_stride_2", "depthwise_packed"),
+    *("input", "pack", "flatten", "global_average_pool", "softmax"),
+    *("add", "clamp", "multiply", "scale", "sigmoid", "silu"),
+)
+
+
+@dataclass(frozen=True)
+class Area:
+    """What a matrix is multiplied with.
+
+    Attributes
+    ----------
+    pixels
+        With those that fill the last vectors.
+    tiles
+        By the rows of a block: how many tiles of pixels a kernel goes through.
+    """
+
+    pixels: int
+    tiles: Mapping[int, int] = field(default_factory=dict)
+
+
+PIXEL = Area(1)
+
+
+@dataclass(frozen=True)
+class StoredMatrix:
+    """A weight matrix in one of its storages.
+
+    Attributes
+    ----------
+    rows, columns
+        Of the matrix.
+    block_rows
+        Of a block.
+    blocks
+        Whole blocks that are stored; None = the storage is dense.
+    singles
+        Weights that are stored of the ``rows % block_rows`` last rows; None = dense.
+    """
+
+    rows: int
+    columns: int
+    block_rows: int
+    blocks: int | None = None
+    singles: int | None = None
+
+    def parts(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Rows of a block, rows of blocks and stored blocks: of whole blocks, of the last rows."""
+        whole, rest = divmod(self.rows, self.block_rows)
+        blocks = whole * self.columns if self.blocks is None else self.blocks
+        singles = rest * self.columns if self.singles is None else self.singles
+        return (self.block_rows, whole, blocks), (1, rest, singles)
+
+    @property
+    def bytes(self) -> int:
+        """Of its values, and of the offsets that sparse blocks have in a session."""
+        index = 0 if self.blocks is None else 4
+        return sum(blocks * (4 * rows + index) for rows, _, blocks in self.parts())
 
 
 @dataclass(frozen=True)
 class BlockCost:
-    """A matrix in blocks of some rows, one thread, in picoseconds for each vector it multiplies.
+    """A matrix in blocks of some rows, in picoseconds for each pixel but `tile`.
 
     Attributes
     ----------
@@ -32,12 +96,15 @@ class BlockCost:
     block
         Each block that is present, where some are missing.
     row
-        Each row of blocks, where some are missing: what it takes besides its blocks.
+        Each row of blocks: what it takes besides its blocks.
+    tile
+        Each block, for each tile of pixels: reading its place and weights, and waiting for sums.
     """
 
     weight: float
     block: float
     row: float
+    tile: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,29 +119,84 @@ class MatrixCost:
 
     blocks: Mapping[int, BlockCost]
 
-    def dense(self, rows: int, columns: int, block_rows: int) -> float:
-        """Cost of a matrix with every block present."""
-        rest = rows % block_rows
-        whole = (rows - rest) * columns * self.blocks[block_rows].weight
-        return whole + rest * columns * self.blocks[1].weight
+    def picoseconds(self, matrix: StoredMatrix, area: Area = PIXEL) -> float:
+        """Cost of a matrix times an area."""
+        cost = 0.0
+        for block_rows, rows, blocks in matrix.parts():
+            of = self.blocks[block_rows]
+            block = of.weight * block_rows if matrix.blocks is None else of.block
+            cost += area.pixels * (blocks * block + rows * of.row)
+            cost += area.tiles.get(block_rows, 0) * blocks * of.tile
+        return cost
 
-    def sparse(self, blocks: int, rows: int, singles: int, block_rows: int) -> float:
-        """Cost of a matrix of which some blocks, and some weights of the last rows, are there.
+
+@dataclass(frozen=True)
+class StepCost:
+    """Work that goes through planes, in picoseconds.
+
+    Attributes
+    ----------
+    vector
+        Each vector of a plane.
+    plane
+        Each plane: what it takes besides its vectors; zero for what does not stop at planes.
+    """
+
+    vector: float
+    plane: float
+
+
+@dataclass(frozen=True)
+class OperatorCosts:
+    """What a run takes besides matrices.
+
+    Attributes
+    ----------
+    lanes
+        f32 numbers in a vector.
+    registers
+        That hold vectors: half of them are the sums of a tile of pixels.
+    run, layer
+        Each run and each layer, in picoseconds, besides what depends on sizes.
+    far_byte
+        Each byte that a matrix's layer moves beyond those that a near cache holds, in picoseconds.
+    steps
+        By the names in `STEPS`.
+    """
+
+    lanes: int
+    registers: int
+    run: float
+    layer: float
+    far_byte: float
+    steps: Mapping[str, StepCost]
+
+    def vectors(self, numbers: int) -> int:
+        """How many vectors hold so many numbers."""
+        return -(-numbers // self.lanes)
+
+    def area(self, runs: Mapping[int, int]) -> Area:
+        """Cut runs of neighbouring pixels into tiles as ``kernels/pointwise_f32.c`` does.
 
         Parameters
         ----------
-        blocks
-            Whole blocks that are present.
-        rows
-            Of the weight matrix.
-        singles
-            Weights other than zero in the ``rows % block_rows`` last rows.
-        block_rows
-            Of a block.
+        runs
+            Number of pixels: how many such runs there are.
         """
-        whole, single = self.blocks[block_rows], self.blocks[1]
-        cost = blocks * whole.block + rows // block_rows * whole.row
-        return cost + singles * single.block + rows % block_rows * single.row
+        lengths = [(self.vectors(pixels), count) for pixels, count in runs.items()]
+        tiles = {
+            rows: sum(self._tiles(vectors, rows) * count for vectors, count in lengths)
+            for rows in BLOCK_ROWS
+        }
+        return Area(sum(vectors * count for vectors, count in lengths) * self.lanes, tiles)
+
+    def _tiles(self, vectors: int, block_rows: int) -> int:
+        widest = min(self.registers // 2 // block_rows, 8)
+        tiles, rest = divmod(vectors, widest)
+        for narrower in (4, 2, 1):
+            if narrower < widest and rest >= narrower:
+                tiles, rest = tiles + 1, rest - narrower
+        return tiles
 
 
 @dataclass(frozen=True)
@@ -91,12 +213,35 @@ class CostModel:
         Of convolutions, for each output pixel.
     fully_connected
         Of fully connected layers, for each image.
+    operators
+        Of everything else; None: the costs are older, and only storage can be chosen by them.
     """
 
     target: str
     measured: str
     conv: MatrixCost
     fully_connected: MatrixCost
+    operators: OperatorCosts | None = None
+
+    def area(self, runs: Mapping[int, int]) -> Area:
+        """Cut runs of pixels into tiles, as `OperatorCosts.area`; older costs know none."""
+        return self.operators.area(runs) if self.operators else PIXEL
+
+    def need_operators(self) -> OperatorCosts:
+        """Give what predictions need.
+
+        Raises
+        ------
+        InputError
+            The costs are of an older version.
+        """
+        if self.operators is None:
+            raise InputError(
+                f"costs of {self.target!r} ({self.measured}) are of an older version and say "
+                "nothing about operators but matrices, so no time can be predicted; calibrate "
+                "again, on a machine that has it: gossamer bench --calibrate FILE"
+            )
+        return self.operators
 
 
 def load(target: str, path: str | os.PathLike[str] | None = None) -> CostModel:
@@ -105,7 +250,7 @@ def load(target: str, path: str | os.PathLike[str] | None = None) -> CostModel:
     Parameters
     ----------
     target
-        Name of the instruction set.
+        Name of the instruction set; hyphens are as good as underscores.
     path
         What `save` wrote; None = the tables that ship.
 
@@ -115,16 +260,15 @@ def load(target: str, path: str | os.PathLike[str] | None = None) -> CostModel:
         The file cannot be read, or lacks the instruction set.
     """
     path = Path(path) if path else SHIPPED
-    tables = _read(path)
+    tables, target = _read(path), target.replace("-", "_")
     if target not in tables:
         raise InputError(
             f"{path}: costs of {' or '.join(map(repr, sorted(tables)))} expected, asked for "
             f"{target!r}; on a machine that has it, run: gossamer bench --calibrate FILE"
         )
     try:
-        table = tables[target]
-        costs = {kind: _matrix_cost(table[kind]) for kind in KINDS}
-        return CostModel(target, str(table["measured"]), **costs)
+        _check_numbers(tables[target])
+        return from_table(target, tables[target])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: not costs of {target!r}: {error!r}") from error
 
@@ -139,10 +283,31 @@ def save(model: CostModel, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     tables = _read(path) if path.exists() else {}
-    costs = {kind: asdict(getattr(model, kind))["blocks"] for kind in KINDS}
-    tables[model.target] = {"measured": model.measured} | costs
+    tables[model.target] = to_table(model)
     text = json.dumps(dict(sorted(tables.items())), indent=1)
     write_atomically(f"{text}\n".encode(), path)
+
+
+def to_table(model: CostModel) -> dict[str, Any]:
+    """Give a model as what JSON can hold; `from_table` takes it."""
+    table = {"measured": model.measured}
+    table |= {kind: asdict(getattr(model, kind))["blocks"] for kind in KINDS}
+    return table | ({"operators": asdict(model.operators)} if model.operators else {})
+
+
+def from_table(target: str, table: Mapping[str, Any]) -> CostModel:
+    """Read what `to_table` gave.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, AttributeError
+        It is something else.
+    """
+    matrices = {kind: _matrix_cost(table[kind]) for kind in KINDS}
+    operators = table.get("operators")
+    return CostModel(
+        target, str(table["measured"]), **matrices, operators=operators and _operators(operators)
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -157,17 +322,30 @@ def _read(path: Path) -> dict[str, Any]:
     return tables
 
 
-def _matrix_cost(table: Mapping[str, Mapping[str, Any]]) -> MatrixCost:
-    blocks = {int(rows): BlockCost(**_numbers(cost)) for rows, cost in table.items()}
-    if set(blocks) != {1, 2, 4, 8}:
+def _matrix_cost(table: Mapping[str, Mapping[str, float]]) -> MatrixCost:
+    blocks = {int(rows): BlockCost(**cost) for rows, cost in table.items()}
+    if set(blocks) != set(BLOCK_ROWS):
         raise ValueError(f"blocks of 1, 2, 4 and 8 rows expected, found {sorted(blocks)}")
     return MatrixCost(blocks)
 
 
-def _numbers(costs: Mapping[str, Any]) -> dict[str, float]:
-    """Check that costs are positive numbers; only what comes on top of others may be zero."""
-    for key, value in costs.items():
-        lowest = 0 if key == "row" else 1e-3
-        if not isinstance(value, int | float) or not lowest <= value < 1e9:
-            raise ValueError(f"{key}: a positive number expected, found {value!r}")
-    return {key: float(value) for key, value in costs.items()}
+def _operators(table: Mapping[str, Any]) -> OperatorCosts:
+    steps = {name: StepCost(**cost) for name, cost in table["steps"].items()}
+    if set(steps) != set(STEPS):
+        raise ValueError(f"steps {sorted(STEPS)} expected, found {sorted(steps)}")
+    return OperatorCosts(**{**table, "steps": steps})
+
+
+# What every kernel spends time on. Other constants come on top and may be zero.
+_POSITIVE = ("weight", "block", "vector", "lanes", "registers")
+
+
+def _check_numbers(table: Mapping[str, Any]) -> None:
+    """Check every number, however deep."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            _check_numbers(value)
+        elif key != "measured":
+            lowest = 1e-3 if key in _POSITIVE else 0
+            if not isinstance(value, int | float) or not lowest <= value < 1e15:
+                raise ValueError(f"{key}: a positive number expected, found {value!r}")

@@ -76,6 +76,7 @@ class Op(IntEnum):
     ACTIVATION = 8
     MULTIPLY = 9
     CONV_PIXELS = 10
+    RESHAPE = 11
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ multiply             a, b of one shape; or a (N,C,H,W),
                      b (N,C,1,1)
 conv_pixels          pixels (N,H,W,C), weights, bias,          as conv
                      normalization (2,C)
-reshape              x; the output's shape says to what
+reshape              x                                         shape; before `passes.optimize` only
+                                                               the output's says to what
 scale_shift          x (N,C,...)                               scale, shift: f64 arrays (C)
 pad                  x (N,C,H,W), zeros around the image       pads, as conv
 ===================  ========================================  ===================================
 
-The last three do not exist in the file.
+The last two do not exist in the file.
 """
 
 from __future__ import annotations

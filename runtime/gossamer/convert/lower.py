@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ModelError
-from . import cost_model, goss_file, ir, pack
+from . import cost_model, goss_file, ir, pack, prediction
 from .cost_model import CostModel
 from .goss_file import Dtype, Op, Role
 from .pack import Use
@@ -26,7 +26,12 @@ def _conv_words(attributes: Mapping[str, Any]) -> tuple[int | float, ...]:
     return (*map(int, geometry), int(attributes["groups"]), *_clamp_words(attributes))
 
 
-_ACTIVATIONS = ("sigmoid", "silu")
+def _shape_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    shape = attributes["shape"]
+    return (len(shape), *shape, *[0] * (goss_file.MAX_RANK - len(shape)))
+
+
+ACTIVATIONS = ("sigmoid", "silu")
 
 # Code of each operator, and its attribute words: section 8 of FORMAT.md.
 _Words = Callable[[Mapping[str, Any]], tuple[int | float, ...]]
@@ -38,22 +43,11 @@ _OPERATORS: dict[str, tuple[Op, _Words]] = {
     "clamp": (Op.CLAMP, _clamp_words),
     "softmax": (Op.SOFTMAX, lambda a: ()),
     "flatten": (Op.FLATTEN, lambda a: ()),
-    "activation": (Op.ACTIVATION, lambda a: (_ACTIVATIONS.index(a["kind"]),)),
+    "activation": (Op.ACTIVATION, lambda a: (ACTIVATIONS.index(a["kind"]),)),
     "multiply": (Op.MULTIPLY, lambda a: ()),
     "conv_pixels": (Op.CONV_PIXELS, _conv_words),
+    "reshape": (Op.RESHAPE, _shape_words),
 }
-
-
-_WEIGHTED = ("conv", "conv_pixels", "fully_connected")
-
-
-def _use_of_input(node: ir.Node, position: int) -> Use:
-    """What a constant input of a node is for."""
-    if position >= 2:
-        return Use.BIAS
-    if node.op == "fully_connected":
-        return Use.FULLY_CONNECTED
-    return Use.CONV if node.attributes["groups"] == 1 else Use.DEPTHWISE
 
 
 class _Lowering:
@@ -90,12 +84,13 @@ class _Lowering:
         return goss_file.Node(node.name, op, inputs, output, words(node.attributes))
 
     def weights_number(self, node: ir.Node, position: int) -> int:
-        value, use = node.inputs[position], _use_of_input(node, position)
+        value, use = node.inputs[position], pack.use_of_input(node, position)
         asked = self.storage.get(node.name, value.pattern)
         if (value, use, asked) in self.numbers:
             return self.numbers[value, use, asked]
         self.check_finite(node, value)
-        choice = pack.choose_storage(value.data, use, self.costs, asked)
+        area = prediction.area(node, self.costs)
+        choice = pack.choose_storage(value.data, use, self.costs, asked, area)
         if use is not Use.BIAS:
             _log.info("%s: %s", node.name, choice.reason)
         packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)
@@ -114,8 +109,7 @@ class _Lowering:
 
 def _check_storage(graph: ir.Graph, storage: Mapping[str, str]) -> None:
     kinds = (*pack.PATTERNS, pack.DENSE)
-    weighted = (node for node in graph.nodes if node.op in _WEIGHTED)
-    having = [node.name for node in weighted if _use_of_input(node, 1) is not Use.DEPTHWISE]
+    having = [node.name for node in graph.nodes if pack.has_matrix(node)]
     for name, asked in storage.items():
         if name not in having:
             raise InputError(

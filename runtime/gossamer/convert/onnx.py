@@ -1,15 +1,15 @@
 """Import of ONNX models into the graph of `ir`.
 
 What depends on constants and shapes only is computed on the way: `Shape`, `Gather`, `Concat` and
-the like leave no node behind. Every shape is known, for the batch is the only dimension that a
-model may leave open.
+the like leave no node behind. Every shape is known: whoever converts says how large dimensions are
+that a model leaves open.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,22 +23,22 @@ from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
 
 from ..errors import InputError, ModelError, UnsupportedError
 from .ir import Graph, Node, Problem, Value
-from .onnx_node import MAX_ELEMENTS, NodeReader, Unsupported, type_name
+from .node_reader import MAX_ELEMENTS, Unsupported
+from .onnx_node import OnnxNode, type_name
 from .onnx_operators import OPERATORS
 
 OLDEST_OPSET = 7  # before it, arithmetic broadcasts by other rules
 
-# Operators whose nodes are computed here when all that they read is constant.
-FOLDABLE = {
-    "Add", "Cast", "CastLike", "Concat", "Constant", "ConstantOfShape", "Div", "Expand", "Flatten",
-    "Gather", "Identity", "Mul", "Neg", "Pow", "Reciprocal", "Reshape", "Shape", "Size", "Slice",
-    "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+# A node is computed here when all that it reads is constant, but for these, and for those with a
+# graph inside, whose results are not known before.
+RANDOM = {
+    "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+    "RandomUniformLike",
 }  # fmt: skip
 # The input of which these need no more than the type or the shape.
 UNREAD_INPUT = {"CastLike": 1, "Shape": 0, "Size": 0}
-# The input that says how large these results are, and the most that is computed here.
-SIZE_INPUT = {"ConstantOfShape": 0, "Expand": 1}
 MAX_FOLDED_ELEMENTS = 1 << 24
+MAX_INFERENCE_ELEMENTS = 1 << 10  # of constants, such as shapes, that say how large results are
 
 
 def _read_proto(path: Path) -> onnx.ModelProto:
@@ -57,7 +57,9 @@ def _read_proto(path: Path) -> onnx.ModelProto:
         ) from error
 
 
-def import_model(src: str | os.PathLike[str] | onnx.ModelProto, batch: int) -> Graph:
+def import_model(
+    src: str | os.PathLike[str] | onnx.ModelProto, batch: int, dims: Mapping[str, int] | None = None
+) -> Graph:
     """Read an ONNX model into a graph.
 
     Parameters
@@ -66,6 +68,8 @@ def import_model(src: str | os.PathLike[str] | onnx.ModelProto, batch: int) -> G
         A file, or a loaded model, which is not modified.
     batch
         Replaces a first input dimension that the model leaves open.
+    dims
+        Sizes of named input dimensions that the model leaves open.
 
     Returns
     -------
@@ -77,23 +81,36 @@ def import_model(src: str | os.PathLike[str] | onnx.ModelProto, batch: int) -> G
     ModelError
         The file cannot be read or contradicts itself.
     InputError
-        `src` is neither a path nor a model.
+        `src` is neither a path nor a model, or no input has a dimension that `dims` names.
     """
+    dims = dims or {}
     if isinstance(src, onnx.ModelProto):
-        return _Importer(src, "model", None, batch).run()
+        return _Importer(src, "model", None, batch, dims).run()
     if not isinstance(src, str | os.PathLike):
         raise InputError(f"src: a path or an onnx.ModelProto expected, found {type(src).__name__}")
     path = Path(src)
-    return _Importer(_read_proto(path), str(path), path.parent, batch).run()
+    return _Importer(_read_proto(path), str(path), path.parent, batch, dims).run()
+
+
+def _has_huge_lists(graph: onnx.GraphProto) -> bool:
+    """Whether a tensor of one axis has more elements than any shape or list of indices."""
+    shapes = (info.type.tensor_type.shape.dim for info in graph.value_info)
+    return any(len(dims) == 1 and dims[0].dim_value > MAX_INFERENCE_ELEMENTS for dims in shapes)
 
 
 class _Importer:
     """Reads one model, node after node, and remembers what each name stands for."""
 
     def __init__(
-        self, model: onnx.ModelProto, source: str, folder: Path | None, batch: int
+        self,
+        model: onnx.ModelProto,
+        source: str,
+        folder: Path | None,
+        batch: int,
+        dims: Mapping[str, int],
     ) -> None:
-        self.model, self.source, self.folder, self.batch = model, source, folder, batch
+        self.model, self.source, self.folder = model, source, folder
+        self.batch, self.dims = batch, dims
         self.graph = model.graph
         self.initializers: dict[str, TensorProto] = {}
         self.values: dict[str, Value] = {}
@@ -103,10 +120,14 @@ class _Importer:
 
     def run(self) -> Graph:
         self.check_model()
+        self.check_dims()
         self.opset = self.read_opset()
         self.read_initializers()
         inputs = self.read_inputs()
-        for proto in self.needed_nodes():
+        nodes = self.needed_nodes()
+        self.read_names = {name for proto in nodes for name in proto.input}
+        self.read_names.update(info.name for info in self.graph.output)
+        for proto in nodes:
             self.read_node(proto)
         return Graph(self.source, inputs, self.read_outputs(), self.nodes, self.problems)
 
@@ -137,11 +158,13 @@ class _Importer:
         versions = [
             entry.version for entry in self.model.opset_import if entry.domain in ("", "ai.onnx")
         ]
+        newest = onnx.defs.onnx_opset_version()
+        if not versions and all(node.domain not in ("", "ai.onnx") for node in self.graph.node):
+            return newest
         if not versions:
             self.fail(
                 "an import of ONNX's operator set expected, found none; export the model again"
             )
-        newest = onnx.defs.onnx_opset_version()
         if not OLDEST_OPSET <= versions[0] <= newest:
             raise UnsupportedError(
                 f"{self.source}: operator set {versions[0]}; {OLDEST_OPSET} to {newest} expected; "
@@ -206,27 +229,31 @@ class _Importer:
                 )
             self.values[info.name] = Value(info.name, self.input_shape(info))
             inputs.append(self.values[info.name])
-        if not inputs:
-            self.fail("an input expected, found none; export the model again")
         return inputs
 
     def input_shape(self, info: onnx.ValueInfoProto) -> tuple[int, ...] | None:
         """An input's shape; None, and a recorded problem, when the engine cannot take it."""
-        tensor = info.type.tensor_type
+        kind, tensor = info.type.WhichOneof("value"), info.type.tensor_type
         dims = tensor.shape.dim
         found = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in dims]
-        if any(isinstance(size, int) and size < 1 for size in found):
+        if any(isinstance(size, int) and size < 0 for size in found):
             self.fail(
                 f"input '{info.name}': sizes of at least 1 expected, found {found}; export again"
             )
-        shape = found if not found or isinstance(found[0], int) else [self.batch, *found[1:]]
+        shape = [self.dims.get(size, size) if isinstance(size, str) else size for size in found]
+        if shape and isinstance(shape[0], str):
+            shape[0] = self.batch
         reason = None
-        if tensor.elem_type != TensorProto.FLOAT:
+        if kind not in (None, "tensor_type"):
+            reason = f"{kind.removesuffix('_type')}; FLOAT tensors expected"
+        elif tensor.elem_type != TensorProto.FLOAT:
             reason = f"{type_name(tensor.elem_type)}; FLOAT tensors expected"
         elif not 1 <= len(shape) <= 6:
             reason = f"shape {found}; rank 1 to 6 expected"
         elif not all(isinstance(size, int) for size in shape):
-            reason = f"shape {found}; fixed sizes behind the batch expected"
+            reason = f"shape {found}; sizes of all dimensions behind the batch expected, as dims"
+        elif 0 in shape:
+            reason = f"shape {found}; sizes of at least 1 expected"
         elif math.prod(shape) > MAX_ELEMENTS:
             reason = f"shape {found}; fewer than 2^31 elements expected"
         elif self.batch not in (1, shape[0]):
@@ -235,6 +262,21 @@ class _Importer:
             self.problems.append(Problem("input", info.name, reason))
             return None
         return tuple(shape)
+
+    def check_dims(self) -> None:
+        """Refuse a size for a dimension that no input has."""
+        known = {
+            dim.dim_param
+            for info in self.graph.input
+            for dim in info.type.tensor_type.shape.dim
+            if dim.dim_param
+        }
+        for name in self.dims:
+            if name not in known:
+                raise InputError(
+                    f"{self.source}: dims: '{name}' is no dimension of an input; those that the "
+                    f"model leaves open: {', '.join(sorted(known)) or 'none with a name'}"
+                )
 
     def read_outputs(self) -> dict[str, Value]:
         outputs: dict[str, Value] = {}
@@ -266,53 +308,53 @@ class _Importer:
             self.lookup(name, f"node '{proto.name}' ({proto.op_type})") if name else None
             for name in proto.input
         ]
-        node = NodeReader(self.source, proto, inputs, self.opset)
+        node = OnnxNode(self.source, proto, inputs, self.opset)
         for name in filter(None, proto.output):
             if name in self.values or name in self.initializers:
                 node.fail(f"writes tensor '{name}', which exists already")
         for name, value in zip(proto.output, self.results(node), strict=False):
             self.values[name] = value
 
-    def results(self, node: NodeReader) -> list[Value]:
+    def results(self, node: OnnxNode) -> list[Value]:
         """What a node computes: a constant, a value of the graph, or a value behind a problem."""
         proto = node.proto
         if not self.is_known(proto):
             return self.unsupported(node, "no such operator in the engine")
         self.check_input_count(node)
-        if self.is_foldable(node):
+        if self.reads_constants(node):
             return self.fold(node)
         if proto.op_type not in OPERATORS:
-            return self.unsupported(node, "constants of at most 2^24 elements expected")
+            return self.unsupported(node, "no such operator in the engine")
         if any(value is not None and value.shape is None for value in node.inputs):
             return self.unknown(node)
         try:
             value = OPERATORS[proto.op_type](node)
             if node.attributes:
                 raise Unsupported(f"attribute '{next(iter(node.attributes))}'")
+            for name in self.read_names.intersection(proto.output[1:]):
+                raise Unsupported(f"output '{name}'; only the first expected")
         except Unsupported as reason:
             return self.unsupported(node, str(reason))
         self.nodes += node.emitted
         return [value]
 
     def is_known(self, proto: NodeProto) -> bool:
-        if proto.domain not in ("", "ai.onnx") or not onnx.defs.has(proto.op_type, self.opset, ""):
-            return False
-        return proto.op_type in OPERATORS or proto.op_type in FOLDABLE
+        return proto.domain in ("", "ai.onnx") and onnx.defs.has(proto.op_type, self.opset, "")
 
-    def check_input_count(self, node: NodeReader) -> None:
+    def check_input_count(self, node: OnnxNode) -> None:
         schema = onnx.defs.get_schema(node.proto.op_type, self.opset)
         low, high, found = schema.min_input, schema.max_input, len(node.inputs)
         if not low <= found <= high:
             node.fail(f"{low} to {high} inputs expected, found {found}")
 
-    def unsupported(self, node: NodeReader, reason: str) -> list[Value]:
+    def unsupported(self, node: OnnxNode, reason: str) -> list[Value]:
         """Record a node that cannot run. Import goes on behind it, to find all of them."""
         proto = node.proto
         operator = f"{proto.domain}::{proto.op_type}" if proto.domain else proto.op_type
         self.problems.append(Problem(operator, node.name, reason))
         return self.unknown(node)
 
-    def unknown(self, node: NodeReader) -> list[Value]:
+    def unknown(self, node: OnnxNode) -> list[Value]:
         """Results that no node of the graph computes, with their shapes where onnx infers them."""
         if self.inferred is None:
             self.inferred = self.infer_shapes()
@@ -324,39 +366,46 @@ class _Importer:
         model.CopyFrom(self.model)
         for info in model.graph.input:
             dims = info.type.tensor_type.shape.dim
-            if dims and not dims[0].HasField("dim_value"):
-                dims[0].dim_value = self.batch
+            for axis, dim in enumerate(dims):
+                if dim.dim_param in self.dims:
+                    dim.dim_value = self.dims[dim.dim_param]
+                elif axis == 0 and not dim.HasField("dim_value"):
+                    dim.dim_value = self.batch
         try:
-            graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+            graph = onnx.shape_inference.infer_shapes(model).graph
+            if not _has_huge_lists(graph):  # their numbers are followed one by one
+                graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
         except Exception:  # onnx says nowhere what it raises; without shapes import goes on
             return {}
         shapes = {}
         for info in (*graph.value_info, *graph.output):
             dims = info.type.tensor_type.shape.dim
             is_float = info.type.tensor_type.elem_type == TensorProto.FLOAT
-            if is_float and all(dim.dim_value > 0 for dim in dims):
+            ranked = info.type.tensor_type.HasField("shape")
+            if is_float and ranked and all(dim.dim_value > 0 for dim in dims):
                 shapes[info.name] = tuple(dim.dim_value for dim in dims)
         return shapes
 
     # Constants
 
-    def is_foldable(self, node: NodeReader) -> bool:
-        """Whether a node depends on constants only, and is small enough to compute."""
+    def reads_constants(self, node: OnnxNode) -> bool:
+        """Whether a node depends on constants only."""
         operator = node.proto.op_type
-        if operator not in FOLDABLE:
+        kinds = {attribute.type for attribute in node.proto.attribute}
+        if operator in RANDOM or kinds & {AttributeProto.GRAPH, AttributeProto.GRAPHS}:
             return False
-        for position, value in enumerate(node.inputs):
-            unread = position == UNREAD_INPUT.get(operator)
-            if value and (value.shape if unread else value.data) is None:
-                return False
-        if operator not in SIZE_INPUT:
-            return True
-        return math.prod(node.sizes(SIZE_INPUT[operator])) <= MAX_FOLDED_ELEMENTS
+        unread = UNREAD_INPUT.get(operator)
+        return not any(
+            value and (value.shape if position == unread else value.data) is None
+            for position, value in enumerate(node.inputs)
+        )
 
-    def fold(self, node: NodeReader) -> list[Value]:
+    def fold(self, node: OnnxNode) -> list[Value]:
         """Compute a node of constants."""
         if node.proto.op_type == "Constant" and "value" in node.attributes:
             arrays = [self.array(node.attribute("value", AttributeProto.TENSOR))]
+        elif not self.is_small(node):
+            return self.unsupported(node, "constants of at most 2^24 elements expected")
         else:
             arrays = self.evaluate(node)
         return [
@@ -364,19 +413,51 @@ class _Importer:
             for name, array in zip(node.proto.output, arrays, strict=False)
         ]
 
-    def evaluate(self, node: NodeReader) -> list[np.ndarray]:
-        """Compute a node with onnx's reference implementation."""
-        proto = node.proto
-        feeds = {
+    def is_small(self, node: OnnxNode) -> bool:
+        """Whether onnx infers, before they are computed, that a node's results are small enough."""
+        feeds = self.feeds(node)
+        if not feeds and node.proto.op_type == "Constant":
+            return True
+        model = self.model_of(node, feeds)
+        for name, array in feeds.items():
+            if array.size <= MAX_INFERENCE_ELEMENTS:
+                model.graph.initializer.append(numpy_helper.from_array(array, name))
+        try:
+            inferred = onnx.shape_inference.infer_shapes(model).graph
+        except Exception:  # onnx says nowhere what it raises; evaluation will say what is wrong
+            return math.prod(max((a.shape for a in feeds.values()), key=math.prod)) <= 1 << 16
+        shapes = [info.type.tensor_type.shape for info in inferred.output]
+        sizes = [
+            math.prod(dim.dim_value if dim.HasField("dim_value") else math.inf for dim in shape.dim)
+            for shape in shapes
+        ]
+        return max(sizes) <= MAX_FOLDED_ELEMENTS
+
+    def feeds(self, node: OnnxNode) -> dict[str, np.ndarray]:
+        """What a node of constants reads; zeros where it reads a shape or a type only."""
+        return {
             name: np.broadcast_to(np.float32(0), value.shape) if value.data is None else value.data
-            for name, value in zip(proto.input, node.inputs, strict=True)
+            for name, value in zip(node.proto.input, node.inputs, strict=True)
             if value is not None
         }
-        infos = [onnx.ValueInfoProto(name=name) for name in feeds]
-        results = [onnx.ValueInfoProto(name=name) for name in proto.output]
-        graph = onnx.helper.make_graph([proto], "node", infos, results)
+
+    def model_of(self, node: OnnxNode, feeds: dict[str, np.ndarray]) -> onnx.ModelProto:
+        """A model of one node."""
+        infos = [
+            onnx.helper.make_tensor_value_info(
+                name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+            )
+            for name, array in feeds.items()
+        ]
+        results = [onnx.ValueInfoProto(name=name) for name in filter(None, node.proto.output)]
+        graph = onnx.helper.make_graph([node.proto], "node", infos, results)
         opset = onnx.helper.make_opsetid("", self.opset)
-        model = onnx.helper.make_model(graph, opset_imports=[opset])
+        return onnx.helper.make_model(graph, opset_imports=[opset])
+
+    def evaluate(self, node: OnnxNode) -> list[np.ndarray]:
+        """Compute a node with onnx's reference implementation."""
+        feeds = self.feeds(node)
+        model = self.model_of(node, feeds)
         try:
             arrays = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
         except Exception as error:  # onnx says nowhere what a malformed node raises

@@ -10,12 +10,15 @@ from enum import Enum
 
 import numpy as np
 
-from .cost_model import CostModel, MatrixCost
+from .cost_model import PIXEL, Area, CostModel, MatrixCost, StoredMatrix
 from .goss_file import PackedWeights, Storage, align
+from .ir import Node
 
 PATTERNS = {"1x1": 1, "2x1": 2, "4x1": 4, "8x1": 8}  # rows of a block
 DENSE = "dense"
 NOISE = 0.03  # a difference in measured costs that says nothing; larger blocks need fewer indices
+
+MANY_PIXELS = 1 << 10
 
 
 class Use(Enum):
@@ -25,6 +28,21 @@ class Use(Enum):
     DEPTHWISE = "depthwise"
     FULLY_CONNECTED = "fully_connected"
     BIAS = "bias"
+
+
+def use_of_input(node: Node, position: int) -> Use:
+    """What a constant input of a node is for."""
+    if position >= 2:
+        return Use.BIAS
+    if node.op == "fully_connected":
+        return Use.FULLY_CONNECTED
+    return Use.CONV if node.attributes["groups"] == 1 else Use.DEPTHWISE
+
+
+def has_matrix(node: Node) -> bool:
+    """Whether a node's weights can be stored in several ways."""
+    weighted = node.op in ("conv", "conv_pixels", "fully_connected")
+    return weighted and use_of_input(node, 1) is not Use.DEPTHWISE
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,14 @@ def present_blocks(matrix: np.ndarray, block_rows: int) -> tuple[np.ndarray, np.
     return (blocks != 0).any(axis=1), matrix[whole:] != 0
 
 
+def stored_matrix(matrix: np.ndarray, block_rows: int, storage: Storage) -> StoredMatrix:
+    """Describe a matrix in a storage."""
+    if storage is Storage.DENSE:
+        return StoredMatrix(*matrix.shape, block_rows)
+    whole, rest = present_blocks(matrix, block_rows)
+    return StoredMatrix(*matrix.shape, block_rows, int(whole.sum()), int(rest.sum()))
+
+
 def _compare(zeros: float, sparse: tuple[float, int], dense: tuple[float, int]) -> Choice:
     """Choose between the cheapest ways, each a cost and the rows of a block."""
     what = f"{zeros:.1%} zeros, blocks of {sparse[1]}x1 cost {sparse[0] / dense[0]:.2f} of dense"
@@ -63,16 +89,15 @@ def _compare(zeros: float, sparse: tuple[float, int], dense: tuple[float, int]) 
     return Choice(dense[1], Storage.DENSE, f"dense: {what}")
 
 
-def _cheapest_dense(matrix: np.ndarray, costs: MatrixCost) -> tuple[float, int]:
-    return _cheapest({rows: costs.dense(*matrix.shape, rows) for rows in _sizes(matrix)})
-
-
-def _cheapest_sparse(matrix: np.ndarray, costs: MatrixCost) -> tuple[float, int]:
-    def cost(block_rows: int) -> float:
-        whole, rest = present_blocks(matrix, block_rows)
-        return costs.sparse(int(whole.sum()), len(matrix), int(rest.sum()), block_rows)
-
-    return _cheapest({rows: cost(rows) for rows in _sizes(matrix)})
+def _cheapest_as(
+    storage: Storage, matrix: np.ndarray, costs: MatrixCost, area: Area
+) -> tuple[float, int]:
+    return _cheapest(
+        {
+            rows: costs.picoseconds(stored_matrix(matrix, rows, storage), area)
+            for rows in _sizes(matrix)
+        }
+    )
 
 
 def _cheapest(costs: dict[int, float]) -> tuple[float, int]:
@@ -87,7 +112,11 @@ def _sizes(matrix: np.ndarray) -> list[int]:
 
 
 def choose_storage(
-    weights: np.ndarray, use: Use, costs: CostModel, asked: str | None = None
+    weights: np.ndarray,
+    use: Use,
+    costs: CostModel,
+    asked: str | None = None,
+    area: Area | None = None,
 ) -> Choice:
     """Choose the storage that runs fastest.
 
@@ -101,21 +130,27 @@ def choose_storage(
         Of the instruction set to choose for.
     asked
         One of `PATTERNS`, or `DENSE`: leaves no choice where `use` has one.
+    area
+        What a run multiplies the weights with, as `prediction.area` says; None = many pixels.
     """
     matrix = as_matrix(weights)
     zeros = float(np.mean(matrix == 0))
     if use in (Use.DEPTHWISE, Use.BIAS):
         return Choice(1, Storage.DENSE, f"dense: {use.value} weights always are")
-    cost = costs.fully_connected if use is Use.FULLY_CONNECTED else costs.conv
-    if asked == DENSE:
-        return Choice(_cheapest_dense(matrix, cost)[1], Storage.DENSE, "dense: was asked for")
-    if not asked and zeros == 0:
-        return Choice(_cheapest_dense(matrix, cost)[1], Storage.DENSE, "dense: no zeros")
-    if asked:
+    if use is Use.FULLY_CONNECTED:
+        cost, area = costs.fully_connected, area or PIXEL
+    else:
+        cost, area = costs.conv, area or costs.area({MANY_PIXELS: 1})
+    if asked in PATTERNS:
         whole, rest = present_blocks(matrix, PATTERNS[asked])
         storage = Storage.DENSE if whole.all() and rest.all() else Storage.SPARSE
         return Choice(PATTERNS[asked], storage, f"{storage.name.lower()}: {asked} was asked for")
-    return _compare(zeros, _cheapest_sparse(matrix, cost), _cheapest_dense(matrix, cost))
+    dense = _cheapest_as(Storage.DENSE, matrix, cost, area)
+    if asked == DENSE:
+        return Choice(dense[1], Storage.DENSE, "dense: was asked for")
+    if zeros == 0:
+        return Choice(dense[1], Storage.DENSE, "dense: no zeros")
+    return _compare(zeros, _cheapest_as(Storage.SPARSE, matrix, cost, area), dense)
 
 
 def _pack_dense(whole: np.ndarray, rest: np.ndarray) -> bytes:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import UnsupportedError
+from .goss_file import MAX_RANK
 from .ir import Graph, Node, Value, no_clamp
+
+MAX_DIAGONAL = 2048  # channels up to which scaling rows is a matrix product
 
 _Merge = Callable[[Node, Node], bool]
 
@@ -23,12 +26,15 @@ def optimize(graph: Graph) -> None:
     """
     remove_unused(graph)
     fold_padding(graph)
+    fuse(graph, merge_reshape_into_pool)
+    sink_reshapes(graph)
+    merge_reshapes(graph)
     fuse(graph, merge_scale_shift)
     replace_scale_shift(graph)
     fuse_residuals(graph)
     fuse(graph, merge_clamp)
     fuse_silu(graph)
-    fuse(graph, merge_reshapes)
+    merge_reshapes(graph)
     fuse(graph, merge_reshape_into_pool)
     replace_reshape(graph)
     give_outputs_their_own_node(graph)
@@ -66,8 +72,56 @@ def fuse(graph: Graph, merge: _Merge) -> None:
     graph.nodes = kept
 
 
+def sink_reshapes(graph: Graph) -> None:
+    """Move reshapes behind what works element by element: one that follows may undo them."""
+    uses, producers = graph.use_counts(), graph.producers()
+    nodes, dropped = [], set()
+    for node in graph.nodes:
+        nodes.append(node)
+        reshapes = [producers.get(value) for value in node.inputs]
+        if not _works_behind(node, reshapes) or any(uses[r.output] > 1 for r in reshapes):
+            continue
+        before = Value(node.output.name, reshapes[0].inputs[0].shape)
+        after = Node("reshape", node.name, node.origin, [before], node.output)
+        node.inputs, node.output = [reshape.inputs[0] for reshape in reshapes], before
+        producers.update({before: node, after.output: after})
+        nodes.append(after)
+        dropped.update(reshapes)
+    graph.nodes = [node for node in nodes if node not in dropped]
+
+
+def _works_behind(node: Node, reshapes: list[Node | None]) -> bool:
+    """Whether a node gives the same before as behind the reshapes that compute its inputs."""
+    if not all(reshape and reshape.op == "reshape" for reshape in reshapes):
+        return False
+    shapes = {reshape.inputs[0].shape for reshape in reshapes}
+    if len(shapes) != 1 or len({value.shape for value in node.inputs}) != 1:
+        return False
+    if node.op == "scale_shift":  # goes by channels
+        (shape,) = shapes
+        return len(shape) > 1 and shape[:2] == node.output.shape[:2]
+    return node.op in ("clamp", "activation", "add", "multiply")
+
+
+def merge_reshapes(graph: Graph) -> None:
+    """Leave the last of several reshapes, and none that changes nothing."""
+    producers, same = graph.producers(), {}
+    for node in graph.nodes:
+        node.inputs = [same.get(value, value) for value in node.inputs]
+        if node.op != "reshape":
+            continue
+        before = producers.get(node.inputs[0])
+        if before and before.op == "reshape":  # itself no longer behind another
+            node.inputs = list(before.inputs)
+        if node.inputs[0].shape == node.output.shape:
+            same[node.output] = node.inputs[0]
+    graph.outputs = {name: same.get(value, value) for name, value in graph.outputs.items()}
+    uses = graph.use_counts()
+    graph.nodes = [node for node in graph.nodes if node.op != "reshape" or uses[node.output]]
+
+
 def fold_padding(graph: Graph) -> None:
-    """Let convolutions do the zero padding in front of them."""
+    """Let convolutions do the zero padding in front of them; elsewhere one that copies does it."""
     producers, folded = graph.producers(), set()
     for node in graph.nodes:
         pad = producers.get(node.inputs[0]) if node.op == "conv" else None
@@ -77,10 +131,13 @@ def fold_padding(graph: Graph) -> None:
             node.inputs[0] = pad.inputs[0]
             folded.add(pad)
     uses = graph.use_counts()
+    graph.nodes = [node for node in graph.nodes if node not in folded or uses[node.output]]
     for node in graph.nodes:
-        if node.op == "pad" and (node not in folded or uses[node.output]):
-            graph.add_problem(node, "no convolution follows that could take over the padding")
-    graph.nodes = [node for node in graph.nodes if node not in folded]
+        if node.op == "pad":
+            ones, zeros = np.ones(node.output.shape[1]), np.zeros(node.output.shape[1])
+            pads = node.attributes["pads"]
+            _make_depthwise(node, ones, zeros)
+            node.attributes["pads"] = pads
 
 
 def merge_scale_shift(first: Node, second: Node) -> bool:
@@ -106,21 +163,48 @@ def merge_scale_shift(first: Node, second: Node) -> bool:
 
 def replace_scale_shift(graph: Graph) -> None:
     """Write what no layer could take over as a layer: depthwise 1x1, or a diagonal matrix."""
+    nodes = []
     for node in graph.nodes:
+        nodes.append(node)
         if node.op != "scale_shift":
             continue
-        scale, shift = node.attributes["scale"], node.attributes["shift"]
-        bias = _constant(f"{node.name}.shift", shift)
-        if len(node.output.shape) == 4:
-            node.op, node.attributes = "conv", conv_attributes(groups=len(scale))
-            weights = scale.reshape(-1, 1, 1, 1)
-        elif len(node.output.shape) == 2:
-            node.op, node.attributes = "fully_connected", no_clamp()
-            weights = np.diag(scale)
-        else:
-            graph.add_problem(node, f"rank {len(node.output.shape)}; rank 2 or 4 expected")
+        rank, channels = len(node.output.shape), len(node.attributes["scale"])
+        if rank in (2, 4):
+            channels = node.output.shape[1]
+        scale, shift = (
+            np.broadcast_to(node.attributes[name], channels) for name in ("scale", "shift")
+        )
+        if rank == 2 and channels <= MAX_DIAGONAL:
+            _make_diagonal(node, scale, shift)
             continue
-        node.inputs = [node.inputs[0], _constant(f"{node.name}.scale", weights), bias]
+        if rank != 4:
+            count = math.prod(node.output.shape)
+            images = node.output.shape[0] if channels > 1 else 1
+            shape = (images, channels, 1, count // (images * channels))
+            nodes[-1:] = _on_image(node, shape)
+        _make_depthwise(node, scale, shift)
+    graph.nodes = nodes
+
+
+def _on_image(node: Node, shape: tuple[int, ...]) -> list[Node]:
+    """Let a node work on an image, with a reshape before and one behind it."""
+    (x,), result = node.inputs, node.output
+    image, output = Value(f"{node.name}.image", shape), Value(result.name, shape)
+    node.inputs, node.output = [image], output
+    before = Node("reshape", node.name, node.origin, [x], image)
+    return [before, node, Node("reshape", node.name, node.origin, [output], result)]
+
+
+def _make_depthwise(node: Node, scale: np.ndarray, shift: np.ndarray) -> None:
+    node.op, node.attributes = "conv", conv_attributes(groups=len(scale))
+    weights = _constant(f"{node.name}.scale", scale.reshape(-1, 1, 1, 1))
+    node.inputs = [node.inputs[0], weights, _constant(f"{node.name}.shift", shift)]
+
+
+def _make_diagonal(node: Node, scale: np.ndarray, shift: np.ndarray) -> None:
+    node.op, node.attributes = "fully_connected", no_clamp()
+    weights = _constant(f"{node.name}.scale", np.diag(scale))
+    node.inputs = [node.inputs[0], weights, _constant(f"{node.name}.shift", shift)]
 
 
 def fuse_residuals(graph: Graph) -> None:
@@ -171,11 +255,6 @@ def merge_clamp(first: Node, second: Node) -> bool:
     return True
 
 
-def merge_reshapes(first: Node, second: Node) -> bool:
-    """Leave the last of several reshapes."""
-    return first.op == second.op == "reshape"
-
-
 def merge_reshape_into_pool(first: Node, second: Node) -> bool:
     """Let pooling drop or keep the dimensions of size 1."""
     if first.op != "global_average_pool" or second.op != "reshape":
@@ -188,15 +267,17 @@ def merge_reshape_into_pool(first: Node, second: Node) -> bool:
 
 
 def replace_reshape(graph: Graph) -> None:
-    """Turn reshapes to (N, everything else) into the engine's flatten."""
+    """Turn reshapes to (N, everything else) into flatten, and say in the others to what."""
     for node in graph.nodes:
         if node.op != "reshape":
             continue
         before, after = node.inputs[0].shape, node.output.shape
         if len(after) == 2 and before[:1] == after[:1]:
             node.op = "flatten"
+        elif 1 <= len(after) <= MAX_RANK:
+            node.attributes["shape"] = after
         else:
-            graph.add_problem(node, f"{list(before)} to {list(after)}; {before[0]} rows expected")
+            graph.add_problem(node, f"{list(before)} to {list(after)}; rank 1 to 6 expected")
 
 
 def give_outputs_their_own_node(graph: Graph) -> None:

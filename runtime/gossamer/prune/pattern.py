@@ -84,6 +84,29 @@ def element_saliency(saliency: np.ndarray) -> np.ndarray:
     return saliency.reshape(*saliency.shape[:2], -1).sum(axis=2, dtype=np.float64)
 
 
+def removal_order(saliency: np.ndarray, pattern: Pattern) -> np.ndarray:
+    """Order the weights of a layer by when they go.
+
+    Parameters
+    ----------
+    saliency
+        Of each weight, (M, C, ...), at least 0.
+    pattern
+        Blocks of which the least salient go first.
+
+    Returns
+    -------
+    ndarray
+        Like `saliency`: the share of the weights, 0 to below 1, that are gone before this one.
+    """
+    means = pattern.block_means(element_saliency(saliency))
+    sizes = pattern._block_sums(np.ones(saliency.shape[:2])).ravel()
+    order = np.argsort(means, axis=None, kind="stable")
+    gone = np.empty(means.size)
+    gone[order] = np.cumsum(sizes[order]) - sizes[order]
+    return pattern.expand((gone / sizes.sum()).reshape(means.shape), saliency.shape)
+
+
 def keep_mask(saliency: np.ndarray, pattern: Pattern, sparsity: float) -> np.ndarray:
     """Choose the weights of a layer that stay.
 
@@ -101,11 +124,4 @@ def keep_mask(saliency: np.ndarray, pattern: Pattern, sparsity: float) -> np.nda
     ndarray of bool
         Like `saliency`; a block is all True or all False.
     """
-    means = pattern.block_means(element_saliency(saliency))
-    sizes = pattern._block_sums(np.ones(saliency.shape[:2]))
-    order = np.argsort(means, axis=None, kind="stable")
-    gone = np.searchsorted(np.cumsum(sizes.ravel()[order]), sparsity * sizes.sum() - 1e-9) + 1
-    keep = np.ones(means.size, dtype=bool)
-    if sparsity > 0:
-        keep[order[:gone]] = False
-    return pattern.expand(keep.reshape(means.shape), saliency.shape)
+    return removal_order(saliency, pattern) >= sparsity - 1e-12

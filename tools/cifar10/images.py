@@ -1,4 +1,4 @@
-"""CIFAR-10 as a tar of JPEG files, and what training does to its images."""
+"""CIFAR-10's images, decoded and augmented."""
 
 from __future__ import annotations
 
@@ -117,10 +117,3 @@ def cutmix(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple
 def resize(images: Tensor, side: int) -> Tensor:
     """Shrink images to ``side`` pixels by the mean of the area behind each pixel."""
     return images if images.shape[-1] == side else F.interpolate(images, size=side, mode="area")
-
-
-def save_atomically(state: dict, path: Path) -> None:
-    """Write a checkpoint so that an interruption leaves the old or the new one."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)

@@ -1,0 +1,281 @@
+"""How long a network will take, one thread, by the costs of an instruction set.
+
+Every operator's time is a sum of counts, which follow from shapes and stored blocks as the engine's
+kernels go through them, times costs of `cost_model`. `calibration` solves the same sums for the
+costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import pack
+from .cost_model import PIXEL, Area, CostModel, OperatorCosts, StoredMatrix
+from .ir import Graph, Node
+
+# Of a layer's planes and weights, what is near when it is needed. More comes from further away.
+NEAR_BYTES = 1 << 20
+# conv_packed.c: so many pixels are computed at a time where rows are not whole vectors.
+STRIP_PIXELS = 256
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Seconds of a network.
+
+    Attributes
+    ----------
+    nodes
+        Of each node.
+    run
+        Of each run, besides its nodes.
+    """
+
+    nodes: Mapping[Node, float]
+    run: float
+
+    @property
+    def seconds(self) -> float:
+        """Of the network."""
+        return self.run + sum(self.nodes.values())
+
+
+def predict(graph: Graph, costs: CostModel, storage: Mapping[str, str] | None = None) -> Prediction:
+    """Predict the time of each node.
+
+    Parameters
+    ----------
+    graph
+        As `passes.optimize` leaves it.
+    costs
+        Of the instruction set that will run it.
+    storage
+        As `lower.lower` takes it.
+
+    Raises
+    ------
+    InputError
+        The costs are of an older version.
+    """
+    asked = storage or {}
+    seconds = {node: node_seconds(node, costs, asked=asked.get(node.name)) for node in graph.nodes}
+    return Prediction(seconds, run_seconds(graph, costs))
+
+
+def run_seconds(graph: Graph, costs: CostModel) -> float:
+    """Predict what a run takes besides its nodes: inputs are checked and copied."""
+    operators = costs.need_operators()
+    vectors = sum(_planes(value.shape, operators)[1] for value in graph.inputs)
+    return (operators.run + vectors * operators.steps["input"].vector) * 1e-12
+
+
+def node_seconds(
+    node: Node, costs: CostModel, matrix: StoredMatrix | None = None, asked: str | None = None
+) -> float:
+    """Predict the time of a node.
+
+    Parameters
+    ----------
+    node
+        With the shapes of its inputs and output.
+    costs
+        Of the instruction set that will run it.
+    matrix
+        How its weights are stored; None = as the converter chooses.
+    asked
+        A storage that overrides the choice, as `pack.choose_storage` takes it.
+
+    Raises
+    ------
+    InputError
+        The costs are of an older version.
+    """
+    operators = costs.need_operators()
+    cost = operators.layer
+    if pack.has_matrix(node):
+        matrix = matrix or chosen_matrix(node, costs, asked=asked)
+        cost += _matrix(node, costs, matrix)
+    else:
+        cost += _OPERATORS[node.op](node, operators)
+    return cost * 1e-12
+
+
+def chosen_matrix(
+    node: Node, costs: CostModel, pruned: np.ndarray | None = None, asked: str | None = None
+) -> StoredMatrix:
+    """Describe a node's weights in the storage that the converter chooses.
+
+    Parameters
+    ----------
+    node, costs, asked
+        As `node_seconds` takes them.
+    pruned
+        Weights in the place of the node's own, of which only matters where they are zero.
+    """
+    value, use = node.inputs[1], pack.use_of_input(node, 1)
+    if pruned is None:
+        pruned, asked = value.data, asked or value.pattern
+    choice = pack.choose_storage(pruned, use, costs, asked, area(node, costs))
+    return pack.stored_matrix(pack.as_matrix(pruned), choice.block_rows, choice.storage)
+
+
+def area(node: Node, costs: CostModel) -> Area:
+    """Say what a run multiplies a node's weights with."""
+    if not pack.has_matrix(node):
+        return PIXEL
+    if node.op == "fully_connected":
+        return Area(node.output.shape[0])
+    images, _, height, width = node.output.shape
+    if _is_pointwise(node):
+        return costs.area({height * width: images})
+    if costs.operators and width % costs.operators.lanes == 0:
+        return costs.area({width: height * images})
+    _, columns = _packed_size(node)
+    strip = min(max(STRIP_PIXELS // columns, 1), height)
+    strips, rest = divmod(height, strip)
+    runs = {strip * columns: strips * images}
+    return costs.area(runs | ({rest * columns: images} if rest else {}))
+
+
+# ---- Operators, in picoseconds -------------------------------------------------------------------
+
+
+def _matrix(node: Node, costs: CostModel, matrix: StoredMatrix) -> float:
+    if node.op == "fully_connected":  # measured with weights that come from memory
+        return costs.fully_connected.picoseconds(matrix, area(node, costs))
+    operators = costs.need_operators()
+    cost = costs.conv.picoseconds(matrix, area(node, costs))
+    moved = matrix.bytes + 4 * (math.prod(node.inputs[0].shape) + math.prod(node.output.shape))
+    cost += max(0, moved - NEAR_BYTES) * operators.far_byte
+    if not _is_pointwise(node):
+        cost += _pack(node, operators)
+    if len(node.inputs) > 3 and node.op == "conv":  # a residual
+        cost += _elementwise("add")(node, operators)
+    return cost
+
+
+def _is_pointwise(node: Node) -> bool:
+    geometry = node.attributes
+    return (
+        node.op == "conv"
+        and node.inputs[1].shape[2:] == (1, 1)
+        and tuple(geometry["strides"]) == (1, 1)
+        and not any(geometry["pads"])
+    )
+
+
+def _packed_size(node: Node) -> tuple[int, int]:
+    """Rows and columns of each phase of a packed plane, as ``ops/pack.c`` plans them."""
+    geometry, kernel = node.attributes, node.inputs[1].shape[2:]
+    rows, columns = (
+        size + (taps - 1) * dilation // stride
+        for size, taps, dilation, stride in zip(
+            node.output.shape[2:], kernel, geometry["dilations"], geometry["strides"], strict=True
+        )
+    )
+    return rows, columns
+
+
+def _phases(node: Node) -> int:
+    """Remainders modulo the strides that kernel positions have: a packed plane each."""
+    geometry, kernel = node.attributes, node.inputs[1].shape[2:]
+    phases = 1
+    for taps, dilation, stride in zip(
+        kernel, geometry["dilations"], geometry["strides"], strict=True
+    ):
+        phases *= min((taps - 1) * dilation + 1, stride) if dilation % stride else 1
+    return phases
+
+
+def _pack(node: Node, operators: OperatorCosts) -> float:
+    """Pack what a convolution reads, and unpack what it wrote with surplus columns.
+
+    Interleaved pixels take no longer than planes do.
+    """
+    pixels = node.op == "conv_pixels"
+    images, channels = (node.inputs[0].shape[axis] for axis in (0, 3 if pixels else 1))
+    rows, columns = _packed_size(node)
+    vectors = images * channels * _phases(node) * rows * operators.vectors(columns)
+    _, outputs, out_y, out_x = node.output.shape
+    if node.attributes["groups"] == 1 and out_x % operators.lanes:
+        vectors += images * outputs * out_y * operators.vectors(out_x)
+    return vectors * operators.steps["pack"].vector
+
+
+def _depthwise(node: Node, operators: OperatorCosts) -> float:
+    geometry, (kernel, kernel_x) = node.attributes, node.inputs[1].shape[2:]
+    images, channels, height, width = node.output.shape
+    planes, (stride, stride_x) = images * channels, geometry["strides"]
+    top, left, _, right = geometry["pads"]
+    square = kernel == kernel_x and stride == stride_x and tuple(geometry["dilations"]) == (1, 1)
+    name = f"depthwise_{kernel}x{kernel}_stride_{stride}"
+    if square and name in operators.steps and max(top, left, right) < kernel:
+        # depthwise_square_f32.c: down strips of columns, some steps ahead of the first row
+        wide = 2 if kernel == 5 and operators.lanes == 4 else 1
+        strip = -(-operators.vectors(width) // wide) * wide
+        steps = height + (kernel + stride - 1) // stride - 1
+        return _steps(operators, name, planes, planes * strip * steps)
+    products = planes * height * operators.vectors(width) * kernel * kernel_x
+    return products * operators.steps["depthwise_packed"].vector + _pack(node, operators)
+
+
+def _elementwise(name: str) -> Callable[[Node, OperatorCosts], float]:
+    """Give the cost of a buffer that is gone through as one."""
+
+    def cost(node: Node, operators: OperatorCosts) -> float:
+        _, vectors = _planes(node.output.shape, operators)
+        return vectors * operators.steps[name].vector
+
+    return cost
+
+
+def _by_planes(name: str) -> Callable[[Node, OperatorCosts], float]:
+    def cost(node: Node, operators: OperatorCosts) -> float:
+        return _steps(operators, name, *_planes(node.inputs[0].shape, operators))
+
+    return cost
+
+
+def _multiply(node: Node, operators: OperatorCosts) -> float:
+    a, b = node.inputs
+    kind = _elementwise("multiply") if a.shape == b.shape else _by_planes("scale")
+    return kind(node, operators)
+
+
+def _reshape(node: Node, operators: OperatorCosts) -> float:
+    """Give the cost of a flatten whose planes are those of whichever side has more."""
+    sides = (_planes(value.shape, operators) for value in (node.inputs[0], node.output))
+    return _steps(operators, "flatten", *map(max, zip(*sides, strict=True)))
+
+
+def _activation(node: Node, operators: OperatorCosts) -> float:
+    return _elementwise(node.attributes["kind"])(node, operators)
+
+
+def _planes(shape: tuple[int, ...], operators: OperatorCosts) -> tuple[int, int]:
+    """Planes of a tensor, and its vectors: what is no image is a plane for each first index."""
+    count = math.prod(shape[:2]) if len(shape) == 4 else shape[0]
+    return count, count * operators.vectors(math.prod(shape) // count)
+
+
+def _steps(operators: OperatorCosts, name: str, planes: int, vectors: int) -> float:
+    step = operators.steps[name]
+    return planes * step.plane + vectors * step.vector
+
+
+# Those without a matrix.
+_OPERATORS: dict[str, Callable[[Node, OperatorCosts], float]] = {
+    "conv": _depthwise,
+    "global_average_pool": _by_planes("global_average_pool"),
+    "add": _elementwise("add"),
+    "clamp": _elementwise("clamp"),
+    "softmax": _by_planes("softmax"),
+    "flatten": _by_planes("flatten"),
+    "reshape": _reshape,
+    "activation": _activation,
+    "multiply": _multiply,
+}

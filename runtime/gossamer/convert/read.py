@@ -1,0 +1,150 @@
+"""From the bytes of a ``.goss`` file back to the graph that `lower` writes: its inverse."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..session import InferenceSession
+from . import goss_file
+from .goss_file import Dtype, Op, Role, Section, Storage
+from .ir import Graph, Node, Value
+from .lower import ACTIVATIONS
+
+
+def read_graph(data: bytes, source: str) -> Graph:
+    """Read a model file.
+
+    Weights ask for the storage that they have in the file; set `Value.pattern` to None to have it
+    chosen anew.
+
+    Parameters
+    ----------
+    data
+        The file.
+    source
+        Its name, for messages.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged, or of another version.
+    UnsupportedError
+        The engine cannot run it.
+    """
+    layers = InferenceSession(data).layers()  # checks everything, and infers the shapes
+    sections = _sections(data)
+    strings = sections[Section.STRINGS]
+
+    def text(reference: int) -> str:
+        return strings[reference : strings.index(b"\0", reference)].decode()
+
+    values, inputs, outputs = [], [], {}
+    for record in goss_file.TENSOR_RECORD.iter_unpack(sections[Section.TENSORS]):
+        name, dtype, role, rank, *rest = record
+        shape = tuple(rest[:rank]) or None
+        value = Value(text(name), shape, dtype=Dtype(dtype).name.lower())
+        if role == Role.WEIGHTS:
+            value.data, value.pattern = _weights(shape, rest[6:], sections[Section.WEIGHTS])
+        elif role == Role.INPUT:
+            inputs.append(value)
+        elif role == Role.OUTPUT:
+            outputs[value.name] = value
+        values.append(value)
+    nodes = []
+    records = goss_file.NODE_RECORD.iter_unpack(sections[Section.NODES])
+    for record, layer in zip(records, layers, strict=True):
+        name, code, count, *numbers, output, offset, words = record
+        op = Op(code).name.lower()
+        values[output].shape = tuple(layer.shape)
+        attributes = sections[Section.ATTRIBUTES][4 * offset : 4 * (offset + words)]
+        read = [values[number] for number in numbers[:count]]
+        nodes.append(Node(op, text(name), op, read, values[output], _ATTRIBUTES[op](attributes)))
+    return Graph(source, inputs, outputs, nodes)
+
+
+def _sections(data: bytes) -> dict[Section, bytes]:
+    entry, first = goss_file.SECTION_ENTRY, goss_file.HEADER.size
+    table = data[first : first + len(Section) * entry.size]
+    return {
+        Section(kind): data[offset : offset + size]
+        for kind, _, offset, size in entry.iter_unpack(table)
+    }
+
+
+# ---- Attributes: section 8 of FORMAT.md ----------------------------------------------------------
+
+
+def _clamp(words: bytes) -> dict[str, float]:
+    low, high = struct.unpack("<2f", words)
+    return {"min": low, "max": high}
+
+
+def _conv(words: bytes) -> dict[str, Any]:
+    numbers = struct.unpack_from("<9I", words)
+    geometry = {"strides": numbers[:2], "pads": numbers[2:6], "dilations": numbers[6:8]}
+    return {**geometry, "groups": numbers[8], **_clamp(words[36:])}
+
+
+def _shape(words: bytes) -> tuple[int, ...]:
+    rank, *dims = struct.unpack("<7I", words)
+    return tuple(dims[:rank])
+
+
+def _number(words: bytes) -> int:
+    return int.from_bytes(words, "little")
+
+
+_ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
+    "conv": _conv,
+    "conv_pixels": _conv,
+    "fully_connected": _clamp,
+    "add": _clamp,
+    "clamp": _clamp,
+    "global_average_pool": lambda words: {"keep_dims": bool(_number(words))},
+    "activation": lambda words: {"kind": ACTIVATIONS[_number(words)]},
+    "softmax": lambda words: {},
+    "flatten": lambda words: {},
+    "multiply": lambda words: {},
+    "reshape": lambda words: {"shape": _shape(words)},
+}
+
+# ---- Weights: section 9 --------------------------------------------------------------------------
+
+
+def _weights(shape: tuple[int, ...], fields: list[int], section: bytes) -> tuple[np.ndarray, str]:
+    block_rows, storage, offset, size, blocks = fields
+    data = section[offset : offset + size]
+    matrix = np.zeros((shape[0], int(np.prod(shape[1:], dtype=np.int64))), np.float32)
+    whole = len(matrix) // block_rows * block_rows
+    parts = [(matrix[:whole], block_rows), (matrix[whole:], 1)]
+    if storage == Storage.DENSE:
+        values = np.frombuffer(data, "<f4")
+        for part, rows in parts:
+            packed, values = values[: part.size], values[part.size :]
+            blocks_of = packed.reshape(len(part) // rows, matrix.shape[1], rows)
+            part[:] = blocks_of.swapaxes(1, 2).reshape(part.shape)
+        return matrix.reshape(shape), f"{block_rows}x1"
+    for part, rows, block_row, columns, values in _sparse(data, parts, matrix.shape[1], blocks):
+        lines = part.reshape(-1, rows, matrix.shape[1])
+        lines[block_row, :, columns] = values.reshape(-1, rows)
+    return matrix.reshape(shape), f"{block_rows}x1"
+
+
+def _sparse(
+    data: bytes, parts: list[tuple[np.ndarray, int]], columns: int, blocks: int
+) -> Iterator[tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]]:
+    """Give each part with the block rows, columns and values of its blocks."""
+    block_rows = [len(part) // rows for part, rows in parts]
+    counts = np.frombuffer(data, "<u4", sum(block_rows))
+    index = np.dtype("<u2" if columns <= 65536 else "<u4")
+    column = np.frombuffer(data, index, blocks, offset=counts.nbytes)
+    values = np.frombuffer(data[goss_file.align(counts.nbytes + column.nbytes) :], "<f4")
+    for (part, rows), lines in zip(parts, block_rows, strict=True):
+        mine, counts = counts[:lines], counts[lines:]
+        row, stored = np.repeat(np.arange(lines), mine), int(mine.sum())
+        yield part, rows, row, column[:stored], values[: stored * rows]
+        column, values = column[stored:], values[stored * rows :]

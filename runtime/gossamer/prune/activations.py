@@ -1,0 +1,153 @@
+"""What the layers of a network read when it runs: second moments, gathered with the engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..convert.ir import Graph, Node
+from ..convert.lower import lower
+from ..errors import InputError
+from ..session import InferenceSession
+
+Inputs = Iterable[Mapping[str, np.ndarray]]
+
+MOST_PIXELS = 256  # of an image that a layer looks at, evenly spread over its output
+
+
+@dataclass
+class Moments:
+    """Sums over columns of what a layer's weights multiply.
+
+    A column x is what one output pixel reads: all input channels, at each kernel position. It is
+    followed by a 1, which stands for the bias.
+
+    Attributes
+    ----------
+    dense
+        Sum of x x^T in the network as it was, (C + 1, C + 1), f64.
+    cross
+        Sum of x y^T, where y is the column that the layer reads now.
+    now
+        Sum of y y^T.
+    """
+
+    dense: np.ndarray
+    cross: np.ndarray
+    now: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of columns."""
+        return round(float(self.dense[-1, -1]))
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.dense + other.dense, self.cross + other.cross, self.now + other.now)
+
+
+def moments(
+    dense: Graph,
+    now: Graph,
+    layers: Sequence[str],
+    inputs: Inputs,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Moments]:
+    """Run two networks side by side and look at what some layers read.
+
+    Parameters
+    ----------
+    dense, now
+        The network as it was and as it is; the same graph where nothing has changed yet.
+    layers
+        Names of convolutions without groups and of fully connected layers, in both graphs.
+    inputs
+        What to run, as `InferenceSession.run` takes it.
+    progress
+        Called after each input with how many are done.
+
+    Raises
+    ------
+    InputError
+        There are no inputs, they do not fit, or a layer reads something that is not finite.
+    """
+    graphs = [dense] if now is dense else [dense, now]
+    runs = [_Run(graph, layers) for graph in graphs]
+    sums: dict[str, Moments] = {}
+    done = 0
+    for done, values in enumerate(inputs, start=1):
+        columns = [run.columns(values) for run in runs]
+        for name in layers:
+            x, y = columns[0][name], columns[-1][name]
+            if not (np.isfinite(x).all() and np.isfinite(y).all()):
+                raise InputError(
+                    f"{dense.source}: node '{name}' reads numbers that are not finite; calibrate "
+                    "with other inputs, or mend the model"
+                )
+            xx = x @ x.T
+            mine = Moments(xx, xx, xx) if y is x else Moments(xx, x @ y.T, y @ y.T)
+            sums[name] = sums[name] + mine if name in sums else mine
+        if progress:
+            progress(done)
+    if done == 0:
+        raise InputError(f"{dense.source}: at least one input to calibrate with expected, 0 found")
+    return sums
+
+
+class _Run:
+    """A network that also gives out what some layers read."""
+
+    def __init__(self, graph: Graph, layers: Sequence[str]) -> None:
+        wanted = set(layers)
+        self.nodes = {node.name: node for node in graph.nodes if node.name in wanted}
+        self.names: dict[str, str] = {}  # layer: the output, or the model's input, that it reads
+        outputs = {f"{index}": value for index, value in enumerate(graph.outputs.values())}
+        known = {value: name for name, value in outputs.items()}
+        for node in self.nodes.values():
+            value = node.inputs[0]
+            if value in graph.inputs:
+                self.names[node.name] = value.name
+                continue
+            name = known.setdefault(value, f"reads {len(known)}")
+            outputs[name] = value
+            self.names[node.name] = name
+        watched = Graph(graph.source, graph.inputs, outputs, graph.nodes)
+        self.session = InferenceSession(lower(watched, {}))
+        self.outputs = list(outputs)
+
+    def columns(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """For each layer the columns that it multiplies, (C + 1, columns), f64."""
+        results = self.session.run(None, dict(values))
+        seen = dict(values) | dict(zip(self.outputs, results, strict=True))
+        return {
+            name: _columns(node, np.asarray(seen[self.names[name]]))
+            for name, node in self.nodes.items()
+        }
+
+
+def _columns(node: Node, x: np.ndarray) -> np.ndarray:
+    """Lay out x as the matrix that the node's weight matrix multiplies, with a row of ones."""
+    if x.ndim == 2:
+        columns = x.T
+    else:
+        columns = _patches(node, x)
+    return np.concatenate([columns, np.ones((1, columns.shape[1]))]).astype(np.float64)
+
+
+def _patches(node: Node, x: np.ndarray) -> np.ndarray:
+    """Give what some output pixels read, (C * kh * kw, images * pixels)."""
+    geometry, kernel = node.attributes, node.inputs[1].shape[2:]
+    top, left, bottom, right = geometry["pads"]
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    height, width = node.output.shape[2:]
+    step = max(1, math.ceil(height * width / MOST_PIXELS))
+    pixels = np.arange(0, height * width, step)
+    rows = pixels // width * geometry["strides"][0]
+    cols = pixels % width * geometry["strides"][1]
+    down = np.arange(kernel[0]) * geometry["dilations"][0]
+    across = np.arange(kernel[1]) * geometry["dilations"][1]
+    # (N, C, pixels, kh, kw)
+    picked = padded[:, :, rows[:, None, None] + down[:, None], cols[:, None, None] + across]
+    return picked.transpose(1, 3, 4, 0, 2).reshape(-1, len(x) * len(pixels))

@@ -1,0 +1,469 @@
+"""Pruning a trained network at once, without training it further."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..convert import importing, lower, pack, passes, prediction, read, write
+from ..convert.cost_model import CostModel
+from ..convert.cost_model import load as load_costs
+from ..convert.ir import Graph, Node, Value
+from ..errors import InputError, MissingFileError, ModelError
+from ..evaluation import pictures_in, spread
+from ..image import image_to_tensor
+from ..session import InferenceSession
+from . import activations, reconstruction, saliency, sensitivity
+from .activations import Moments
+from .allocation import PATTERNS, allocate
+from .channels import ChannelMap
+from .pattern import Pattern, element_saliency, keep_mask
+from .plan import LayerPlan, below_one_threshold
+from .rearrangement import identity, kept_share, rearrange
+from .report import LayerReport, PruneReport
+from .sensitivity import ErrorCurve
+from .spaces import Layer, pose
+
+ALLOCATIONS = ("uniform", "global", "cost")
+__all__ = ["Budget", "load_costs", "quiet", "run"]
+STAGES = 8  # parts of the network that are refitted one behind the other
+MOST_MEASURED = 32  # inputs with which sensitivity is measured
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is to go, and where: the arguments of `gossamer.prune`."""
+
+    pattern: str
+    sparsity: float | None
+    allocation: str
+    seconds: float | None
+    speedup: float | None
+
+    def __post_init__(self) -> None:
+        asked = (self.sparsity, self.seconds, self.speedup)
+        given = sum(value is not None for value in asked)
+        if given != 1:
+            raise InputError(f"one of sparsity, seconds, speedup expected, found {given} of them")
+        if self.sparsity is not None and not 0 <= self.sparsity < 1:
+            raise InputError(f"sparsity: 0 to below 1 expected, found {self.sparsity!r}")
+        if self.allocation not in ALLOCATIONS:
+            raise InputError(
+                f"allocation: {', '.join(ALLOCATIONS)} expected, found {self.allocation!r}"
+            )
+
+    @property
+    def blocks(self) -> Pattern:
+        """The pattern."""
+        return Pattern.parse(self.pattern)
+
+    @property
+    def weighs_layers(self) -> bool:
+        """Whether what layers lose is weighed against what they gain."""
+        return self.sparsity is None or self.allocation == "cost"
+
+
+@dataclass
+class _Weights:
+    """A layer that is pruned; several nodes may share its weights."""
+
+    value: Value
+    nodes: list[Node]
+    before: np.ndarray
+    plan: LayerPlan | None = None
+    kept_in_place: float = 1.0
+    errors: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def name(self) -> str:
+        return self.nodes[0].name
+
+
+@dataclass
+class _Job:
+    """One network on its way."""
+
+    graph: Graph
+    dense: Graph
+    layers: list[_Weights]
+    inputs: list[dict[str, np.ndarray]]
+    progress: Progress
+    notes: list[str] = field(default_factory=list)
+
+    def moments(self, layers: Sequence[_Weights], what: str) -> dict[str, Moments]:
+        """Look at what layers read, by the layers' names."""
+        names = [node.name for layer in layers for node in layer.nodes]
+        pictures = len(self.inputs)
+        seen = activations.moments(
+            self.dense,
+            self.graph,
+            names,
+            self.inputs,
+            lambda done: self.progress(what, done, pictures),
+        )
+        return {
+            layer.name: sum((seen[n.name] for n in layer.nodes[1:]), seen[layer.name])
+            for layer in layers
+        }
+
+
+def run(
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str] | None,
+    *,
+    budget: Budget,
+    data: Any,
+    limit: int,
+    rearranged: bool,
+    refitted: bool,
+    exclude: Sequence[str],
+    costs: CostModel,
+    metadata: Mapping[str, str],
+    progress: Progress,
+) -> PruneReport:
+    """Do what `gossamer.prune` says."""
+    if limit < 1:
+        raise InputError(f"limit: at least 1 expected, found {limit!r}")
+    graph, texts = _read(src, metadata)
+    layers = _prunable(graph, exclude)
+    before = prediction.predict(graph, costs).seconds
+    inputs = _inputs(graph, texts, data, limit)
+    job = _Job(graph, copy.deepcopy(graph), layers, inputs, progress)
+    for layer in layers:
+        if len(layer.nodes) > 1:
+            names = ", ".join(node.name for node in layer.nodes)
+            job.notes.append(f"{names}: share their weights, which are pruned once")
+    if not inputs:
+        job.notes.append(
+            "without calibration data weights went by their size alone, and none was refitted"
+        )
+    seen = job.moments(layers, "looking at activations") if inputs else {}
+    saliencies = _saliencies(job, seen, budget.blocks)
+    if budget.weighs_layers:
+        curves = _curves(job, seen, saliencies, budget.blocks, refitted)
+        plans = _weigh(job, saliencies, budget, costs, curves)
+    else:
+        plans = _plan_alike(saliencies, budget)
+    _take_plans(job, plans)
+    _rearrange(job, saliencies, rearranged)
+    if refitted and inputs:
+        _refit(job, saliencies)
+    else:
+        for layer in job.layers:
+            layer.value.data = layer.before * _keep(
+                layer.before, saliencies[layer.name], layer.plan
+            )
+    for node in graph.nodes:
+        for value in node.inputs:
+            value.pattern = None  # the storage is chosen anew
+    content = lower.lower(graph, texts, costs)
+    if dst is not None:
+        write.write_atomically(content, dst)
+    after = prediction.predict(graph, costs).seconds
+    return _report(job, saliencies, before, after, costs, len(content))
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Say nothing of the progress."""
+
+
+# ---- What there is ------------------------------------------------------------------------------
+
+
+def _read(src: str | os.PathLike[str], metadata: Mapping[str, str]) -> tuple[Graph, dict[str, str]]:
+    texts = write.check_metadata(metadata)
+    path = Path(src) if isinstance(src, str | os.PathLike) else None
+    if path and path.suffix == ".goss":
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise MissingFileError(error.errno, "no such model", str(path)) from None
+        graph = read.read_graph(content, str(path))
+        texts = dict(InferenceSession(content).metadata) | texts
+    else:
+        graph = importing.import_model(src, 1)
+        passes.optimize(graph)
+    for node in graph.nodes:
+        for value in node.inputs:
+            if value.data is not None and not np.isfinite(value.data).all():
+                raise ModelError(
+                    f"{graph.source}: node '{node.name}': weights '{value.name}': finite numbers "
+                    "expected, found NaN or infinite ones; train or export the model again"
+                )
+    return graph, texts
+
+
+def _prunable(graph: Graph, exclude: Sequence[str]) -> list[_Weights]:
+    nodes = [node for node in graph.nodes if pack.has_matrix(node)]
+    names = {node.name for node in nodes}
+    for name in exclude:
+        if name not in names:
+            raise InputError(
+                f"exclude: '{name}' is no layer of {graph.source} that could be pruned; these are: "
+                f"{', '.join(sorted(names)) or 'none'}"
+            )
+    outer = {node.inputs[1] for node in (*nodes[:1], *nodes[-1:])}
+    layers: dict[Value, _Weights] = {}
+    for node in nodes:
+        value = node.inputs[1]
+        if value not in outer and node.op != "conv_pixels":
+            layers.setdefault(value, _Weights(value, [], value.data)).nodes.append(node)
+    chosen = [
+        layer for layer in layers.values() if not {node.name for node in layer.nodes} & {*exclude}
+    ]
+    if not chosen:
+        raise InputError(
+            f"{graph.source}: no layer to prune: of {len(nodes)} convolutions without groups and "
+            "fully connected layers the first and the last are left out, and those excluded"
+        )
+    return chosen
+
+
+def _inputs(
+    graph: Graph, texts: Mapping[str, str], data: Any, limit: int
+) -> list[dict[str, np.ndarray]]:
+    if data is None:
+        return []
+    if len(graph.inputs) != 1:
+        raise InputError(
+            f"{graph.source}: calibration feeds models of one input, found {len(graph.inputs)}"
+        )
+    (image,) = graph.inputs
+    if isinstance(data, str | os.PathLike):
+        session = InferenceSession(lower.lower(graph, texts))
+        arrays: Iterable[Any] = _pictures(session, Path(data), limit)
+    else:
+        arrays = (array for array, _ in zip(data, range(limit), strict=False))
+    inputs = []
+    for array in arrays:
+        values = np.asarray(array)
+        if values.shape != image.shape:
+            raise InputError(
+                f"data: arrays of shape {list(image.shape)} expected, found {list(values.shape)}"
+            )
+        inputs.append({image.name: values})
+    if not inputs:
+        raise InputError("data: at least one picture or array to calibrate with expected, found 0")
+    return inputs
+
+
+def _pictures(session: InferenceSession, data: Path, limit: int) -> Iterator[Any]:
+    with pictures_in(data) as pictures:
+        for picture in spread(pictures, limit):
+            with picture.open() as file:
+                yield image_to_tensor(file, session)
+
+
+# ---- What goes ----------------------------------------------------------------------------------
+
+
+def _saliencies(job: _Job, seen: Mapping[str, Moments], pattern: Pattern) -> dict[str, np.ndarray]:
+    """Saliency of each layer's weights in the network as it is, by the layers' names."""
+    if not seen:
+        return {layer.name: saliency.magnitude(layer.before) for layer in job.layers}
+    result = {}
+    for layer in job.layers:
+        sums = seen[layer.name]
+        if sums.count < layer.before[0].size:
+            job.notes.append(
+                f"{layer.name}: {sums.count} columns of calibration for {layer.before[0].size} "
+                "weights a row; more pictures would fit it better"
+            )
+        inputs = reconstruction.covariance(sums.dense)
+        result[layer.name] = saliency.second_order(layer.before, inputs, sums.count, pattern)
+    return result
+
+
+def _plan_alike(saliencies: Mapping[str, np.ndarray], budget: Budget) -> dict[str, LayerPlan]:
+    shares = [budget.sparsity] * len(saliencies)
+    if budget.allocation == "global":
+        patterns = [budget.blocks] * len(saliencies)
+        shares = below_one_threshold(list(saliencies.values()), patterns, budget.sparsity)
+    plans = (LayerPlan(budget.blocks, share) for share in shares)
+    return dict(zip(saliencies, plans, strict=True))
+
+
+def _weigh(
+    job: _Job,
+    saliencies: Mapping[str, np.ndarray],
+    budget: Budget,
+    costs: CostModel,
+    curves: Mapping[str, ErrorCurve] | None,
+) -> Mapping[str, LayerPlan]:
+    chosen = allocate(
+        job.graph,
+        saliencies,
+        costs,
+        seconds=budget.seconds,
+        speedup=budget.speedup,
+        sparsity=budget.sparsity,
+        patterns=PATTERNS if budget.sparsity is None else (budget.blocks,),
+        error_curves=curves,
+    )
+    if chosen.note:
+        job.notes.append(chosen.note)
+    return chosen.plans
+
+
+def _curves(
+    job: _Job,
+    seen: Mapping[str, Moments],
+    saliencies: Mapping[str, np.ndarray],
+    pattern: Pattern,
+    refitted: bool,
+) -> dict[str, ErrorCurve] | None:
+    """Measure with some of the inputs how the output moves as each layer alone is pruned."""
+    if not seen:
+        job.notes.append("without calibration data all layers were taken to move the output alike")
+        return None
+    layers = {layer.name: layer for layer in job.layers}
+
+    def prune(node: Node, sparsity: float) -> tuple[np.ndarray, np.ndarray]:
+        layer, bias = layers[node.name], node.inputs[2].data
+        keep = _keep(layer.before, saliencies[node.name], LayerPlan(pattern, sparsity))
+        if not refitted:
+            return layer.before * keep, bias
+        fitted = reconstruction.refit(layer.before, keep, seen[node.name])
+        return fitted, reconstruction.corrected_bias(bias, layer.before, fitted, seen[node.name])
+
+    inputs = job.inputs[:: -(-len(job.inputs) // MOST_MEASURED)]
+    job.notes.append(f"how much each layer moves the output was measured with {len(inputs)} inputs")
+    return sensitivity.measure(
+        job.graph,
+        prune,
+        saliencies,
+        inputs,
+        progress=lambda done, total: job.progress("measuring sensitivity", done, total),
+    )
+
+
+def _take_plans(job: _Job, plans: Mapping[str, LayerPlan]) -> None:
+    """Say of each layer what is to go; layers that stay as they are leave the job."""
+    for layer in job.layers:
+        layer.plan = plans.get(layer.name)
+        if layer.plan and not layer.plan.pattern.divides(layer.before.shape):
+            job.notes.append(
+                f"{layer.name}: blocks of {layer.plan.pattern} do not divide "
+                f"{' × '.join(map(str, layer.before.shape[:2]))} weights; the last ones are smaller"
+            )
+    job.layers = [layer for layer in job.layers if layer.plan and layer.plan.sparsity > 0]
+
+
+def _rearrange(job: _Job, saliencies: dict[str, np.ndarray], wanted: bool) -> None:
+    """Move channels in the network, in its dense twin and in the saliencies."""
+    channels, twin = ChannelMap(job.graph), ChannelMap(job.dense)
+    layers = [
+        Layer(
+            layer.name,
+            *channels.axes(layer.value),
+            element_saliency(saliencies[layer.name]),
+            layer.plan.pattern,
+            layer.plan.sparsity,
+        )
+        for layer in job.layers
+    ]
+    spaces, matrices = pose(channels.spaces, layers)
+    for layer, matrix in zip(job.layers, matrices, strict=True):
+        layer.kept_in_place = kept_share(matrix, identity(spaces))
+    if not wanted:
+        return
+    job.progress("rearranging channels", 0, 1)
+    orders = rearrange(spaces, matrices)
+    job.progress("rearranging channels", 1, 1)
+    for layer in job.layers:
+        values = saliencies[layer.name]
+        for axis, segments in enumerate(channels.axes(layer.value)):
+            values = values.take(channels.spaces.places(segments, orders), axis)
+        saliencies[layer.name] = values
+    channels.reorder(orders)
+    twin.reorder(orders)
+    for layer in job.layers:
+        layer.before = layer.value.data
+
+
+def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarray:
+    """Which weights stay: of the most salient blocks, those that are not zero already."""
+    return keep_mask(values, plan.pattern, plan.sparsity) & (weights != 0)
+
+
+# ---- What stays ---------------------------------------------------------------------------------
+
+
+def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
+    """Prune and refit part by part: each part reads what the parts before it compute by then."""
+    size = max(1, -(-len(job.layers) // STAGES))
+    for begin in range(0, len(job.layers), size):
+        part = job.layers[begin : begin + size]
+        what = f"refitting layers {begin + 1} to {begin + len(part)} of {len(job.layers)}"
+        moments = job.moments(part, what)
+        for layer in part:
+            _refit_layer(layer, saliencies[layer.name], moments[layer.name])
+
+
+def _refit_layer(layer: _Weights, values: np.ndarray, moments: Moments) -> None:
+    keep = _keep(layer.before, values, layer.plan)
+    fitted = reconstruction.refit(layer.before, keep, moments)
+    layer.errors = (
+        reconstruction.relative_error(layer.before, layer.before * keep, moments),
+        reconstruction.relative_error(layer.before, fitted, moments),
+    )
+    layer.value.data = fitted
+    for bias in {node.inputs[2] for node in layer.nodes}:
+        bias.data = reconstruction.corrected_bias(bias.data, layer.before, fitted, moments)
+
+
+# ---- What is said -------------------------------------------------------------------------------
+
+
+def _report(
+    job: _Job,
+    saliencies: Mapping[str, np.ndarray],
+    before: float,
+    after: float,
+    costs: CostModel,
+    file_bytes: int,
+) -> PruneReport:
+    reports = []
+    for layer in job.layers:
+        values, keep = saliencies[layer.name], layer.value.data != 0
+        total = float(values.sum())
+        node = layer.nodes[0]
+        choice = pack.choose_storage(
+            layer.value.data,
+            pack.use_of_input(node, 1),
+            costs,
+            area=prediction.area(node, costs),
+        )
+        reports.append(
+            LayerReport(
+                name=layer.name,
+                shape=tuple(layer.before.shape),
+                pattern=str(layer.plan.pattern),
+                sparsity=layer.plan.sparsity,
+                zeros=float(np.mean(~keep)),
+                kept=float(values[keep].sum()) / total if total else 1.0,
+                kept_in_place=layer.kept_in_place,
+                error_before=layer.errors[0],
+                error=layer.errors[1],
+                storage=choice.reason,
+            )
+        )
+    weights = sum(layer.before.size for layer in job.layers)
+    zeros = sum(int((layer.value.data == 0).sum()) for layer in job.layers)
+    return PruneReport(
+        layers=tuple(reports),
+        zeros=zeros / weights if weights else 0.0,
+        milliseconds_before=1000 * before,
+        milliseconds=1000 * after,
+        target=costs.target,
+        file_bytes=file_bytes,
+        notes=tuple(job.notes),
+    )

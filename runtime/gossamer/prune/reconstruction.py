@@ -1,0 +1,82 @@
+"""Refitting the weights that stay, so that a layer answers as it did before it was pruned.
+
+Least squares, layer by layer, on second moments of what the layer reads: optimal brain surgeon
+(Hassibi & Stork 1993) for all weights that go at once. SparseGPT (arXiv:2301.00774) approximates
+this for large layers; here each set of weights that stays together is solved exactly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..convert.pack import as_matrix
+from .activations import Moments
+from .saliency import damped
+
+
+def covariance(sums: np.ndarray) -> np.ndarray:
+    """Covariance, times the number of columns, from sums with those of a constant 1 behind them."""
+    return sums[:-1, :-1] - np.outer(sums[:-1, -1], sums[-1, :-1]) / sums[-1, -1]
+
+
+def refit(weights: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray:
+    """Fit the weights that stay to the layer's output before.
+
+    Parameters
+    ----------
+    weights
+        As they were, (M, C, ...).
+    keep
+        Which of them stay, of the same shape.
+    moments
+        Of the layer.
+
+    Returns
+    -------
+    ndarray
+        Like `weights`, f32; zero where `keep` is False. Where the inputs say nothing, a weight
+        stays what it was.
+    """
+    before, mask = as_matrix(weights).astype(np.float64), as_matrix(keep)
+    now = covariance(moments.now)
+    wanted = before @ covariance(moments.cross)  # (M, C)
+    system = damped(now, moments.count)
+    pull = np.diag(system - now)  # damping pulls towards the old weights, not towards zero
+    fitted = np.zeros_like(before)
+    sets, members = np.unique(mask, axis=0, return_inverse=True)
+    for number, columns in enumerate(sets):
+        rows = np.flatnonzero(members.reshape(-1) == number)
+        kept = np.flatnonzero(columns)
+        if len(kept):
+            right = wanted[np.ix_(rows, kept)] + before[np.ix_(rows, kept)] * pull[kept]
+            solved = np.linalg.solve(system[np.ix_(kept, kept)], right.T).T
+            fitted[np.ix_(rows, kept)] = solved
+    return fitted.reshape(weights.shape).astype(np.float32)
+
+
+def corrected_bias(
+    bias: np.ndarray, before: np.ndarray, after: np.ndarray, moments: Moments
+) -> np.ndarray:
+    """Let the mean of each output channel be what it was.
+
+    Parameters
+    ----------
+    bias
+        As it was, (M,).
+    before, after
+        The layer's weights, (M, C, ...).
+    moments
+        Of the layer.
+    """
+    old = as_matrix(before) @ (moments.dense[:-1, -1] / moments.count)
+    new = as_matrix(after) @ (moments.now[:-1, -1] / moments.count)
+    return (bias + old - new).astype(np.float32)
+
+
+def relative_error(before: np.ndarray, after: np.ndarray, moments: Moments) -> float:
+    """Squared error of a layer's output over its variance, both without their means."""
+    old, new = (as_matrix(w).astype(np.float64) for w in (before, after))
+    dense, cross, now = (covariance(sums) for sums in (moments.dense, moments.cross, moments.now))
+    variance = np.vdot(old @ dense, old)
+    error = variance - 2 * np.vdot(old @ cross, new) + np.vdot(new @ now, new)
+    return float(max(error, 0.0) / variance) if variance > 0 else 0.0

@@ -1,0 +1,60 @@
+"""How much it costs to lose a weight."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..convert.pack import as_matrix
+from .pattern import Pattern
+
+# Of the mean variance of a layer's inputs, what is added to each: some always, more where there are
+# few samples for so many inputs, since then what they say of each other is mostly chance.
+DAMPING, SHRINKAGE = 0.01, 0.5
+
+
+def magnitude(weights: np.ndarray) -> np.ndarray:
+    """Square each weight (M, C, ...)."""
+    return weights.astype(np.float64) ** 2
+
+
+def second_order(
+    weights: np.ndarray, inputs: np.ndarray, samples: int, pattern: Pattern
+) -> np.ndarray:
+    """Say how much a layer's output moves when a block goes and the others make up for it.
+
+    Rows of a layer do not depend on each other, so a block costs the sum over its rows of
+    w^T [(H^-1)_BB]^-1 w, with the columns B of the block (optimal brain surgeon, in blocks as in
+    arXiv:2203.07259).
+
+    Parameters
+    ----------
+    weights
+        (M, C, ...).
+    inputs
+        Covariance H of what each column multiplies, (C * ..., C * ...).
+    samples
+        That it is from.
+    pattern
+        Whose blocks go.
+
+    Returns
+    -------
+    ndarray
+        Like `weights`: the cost of each weight's block, spread evenly over it in each row.
+    """
+    matrix = as_matrix(weights).astype(np.float64)
+    inverse = np.linalg.inv(damped(inputs, samples))
+    width = pattern.columns * (matrix.shape[1] // weights.shape[1])
+    costs = np.empty(matrix.shape)
+    for begin in range(0, matrix.shape[1], width):
+        block = np.s_[begin : begin + width]
+        w, metric = matrix[:, block], np.linalg.inv(inverse[block, block])
+        costs[:, block] = np.einsum("mi,ij,mj->m", w, metric, w)[:, np.newaxis] / w.shape[1]
+    return np.maximum(costs, 0).reshape(weights.shape)
+
+
+def damped(covariance: np.ndarray, samples: int) -> np.ndarray:
+    """Add to the diagonal what lets a covariance be inverted and trusted."""
+    size = len(covariance)
+    share = DAMPING + SHRINKAGE * size / samples
+    return covariance + np.eye(size) * (share * np.trace(covariance) / size or 1.0)

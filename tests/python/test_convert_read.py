@@ -1,0 +1,59 @@
+"""Reading a model file gives the graph that it was written from."""
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models.random_graphs import RandomGraph
+
+import gossamer
+from gossamer import zoo
+from gossamer.convert.lower import lower
+from gossamer.convert.read import read_graph
+from gossamer.embedded import MODELS, model_names
+from gossamer.zoo import PATTERNS
+
+
+@settings(max_examples=12)
+@given(st.sampled_from(zoo.NAMES), st.sampled_from(PATTERNS), st.sampled_from([0, 0.3, 0.9]))
+def test_what_is_read_is_written_as_the_same_bytes(name, pattern, sparsity):
+    data = zoo.build(name, width=0.3, resolution=32, pattern=pattern, sparsity=sparsity, classes=7)
+    metadata = gossamer.InferenceSession(data).metadata
+    assert lower(read_graph(data, "model"), metadata) == data
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_embedded_models_are_read(name):
+    data = (MODELS / f"{name}.goss").read_bytes()
+    graph, expected = read_graph(data, name), reference.read(data)
+    for node, layer in zip(graph.nodes, expected.nodes, strict=True):
+        assert (node.name, node.op) == (layer.name, layer.op)
+        for value, number in zip(node.inputs, layer.inputs, strict=True):
+            if value.data is not None:
+                np.testing.assert_array_equal(value.data, expected.tensors[number].weights)
+
+
+@pytest.mark.parametrize("pixels", ["u8", "f32"])
+def test_models_that_take_pixels_are_read(pixels):
+    onnx = pytest.importorskip("onnx")
+    source = zoo.build_onnx("mobilenet_v1", width=0.1, resolution=16, sparsity=0.5, classes=5)
+    metadata = {"image_mean": "1 2 3", "image_scale": "0.5 0.25 2"}
+    model = onnx.load_from_string(source)
+    data = gossamer.convert(model, None, metadata=metadata, pixels=pixels)
+    graph = read_graph(data, "model")
+    assert (graph.nodes[0].op, graph.inputs[0].dtype) == ("conv_pixels", pixels)
+    assert lower(graph, gossamer.InferenceSession(data).metadata) == data
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_graphs_are_read(seed):
+    data = gossamer.convert(RandomGraph(seed).model(), None)
+    assert lower(read_graph(data, "model"), {}) == data
+
+
+def test_damaged_files_are_refused():
+    data = bytearray(zoo.build("mobilenet_v1", width=0.1, resolution=16))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(gossamer.ModelError):
+        read_graph(bytes(data), "model")

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_tflite
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tiny_tflite import Op, Tensor, constant
+
+import gossamer
+
+litert = pytest.importorskip("ai_edge_litert.interpreter")
+RANDOM = np.random.default_rng(5)
+QUANTIZED = (
+    "mobilenet_v1_0.75_192_quant",
+    "mobilenet_v2_1.0_224_quant",
+    "tf2_mobilenet_v2_1.0_224_ptq",
+)
+
+
+def convert(path: Path, content: bytes, **options) -> gossamer.InferenceSession:
+    file = path / "model.tflite"
+    file.write_bytes(content)
+    return gossamer.InferenceSession(gossamer.convert(file, None, **options))
+
+
+def reference(source: bytes | Path, x: np.ndarray) -> np.ndarray:
+    """What LiteRT computes, dequantized."""
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    interpreter = litert.Interpreter(model_content=content)
+    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(given["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(given["index"], x)
+    interpreter.invoke()
+    y = interpreter.get_tensor(found["index"])
+    scale, zero = found["quantization"]
+    return (y.astype(np.float32) - zero) * scale if scale else y
+
+
+def run(session: gossamer.InferenceSession, x: np.ndarray) -> np.ndarray:
+    """What Gossamer computes from pixels [N, H, W, C], or from rows."""
+    planes = np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
+    (y,) = session.run(None, {session.get_inputs()[0].name: planes})
+    return y.transpose(0, 2, 3, 1) if y.ndim == 4 else y
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RANDOM.normal(size=shape).astype(np.float32)
+
+
+WINDOW = {"Padding": 0, "StrideH": 2, "StrideW": 1, "FusedActivationFunction": 3}
+
+
+def conv(name: str = "CONV_2D", **changes) -> Op:
+    kind = "Conv2DOptions" if name == "CONV_2D" else "DepthwiseConv2DOptions"
+    options = WINDOW | {"DilationHFactor": 1, "DilationWFactor": 2} | changes
+    if name != "CONV_2D":
+        options["DepthMultiplier"] = 2
+    return Op(name, ["x", "w", "b"], "y", options, kind)
+
+
+# Each: what the tensors besides x and y are, the operators, and the shape of y.
+MODELS = {
+    "convolution": (
+        {"w": constant(normal(5, 3, 3, 4)), "b": constant(normal(5))},
+        [conv()],
+        (1, 3, 7, 5),
+    ),
+    "without padding": (
+        {"w": constant(normal(5, 3, 3, 4)), "b": constant(normal(5))},
+        [conv(Padding=1, FusedActivationFunction=0)],
+        (1, 2, 3, 5),
+    ),
+    "groups": (
+        {"w": constant(normal(6, 1, 1, 2)), "b": constant(normal(6))},
+        [conv(DilationWFactor=1, StrideH=1)],
+        (1, 6, 7, 6),
+    ),
+    "depthwise": (
+        {"w": constant(normal(1, 3, 3, 8)), "b": constant(normal(8))},
+        [conv("DEPTHWISE_CONV_2D", StrideW=2, DilationWFactor=1, FusedActivationFunction=1)],
+        (1, 3, 4, 8),
+    ),
+    "pixels in a row": (
+        {
+            "r": Tensor((1, 168)),
+            "s": constant([-1, 168], "i4"),
+            "w": constant(normal(3, 168)),
+            "b": constant(normal(3)),
+        },
+        [
+            Op("RESHAPE", ["x", "s"], "r"),
+            Op("FULLY_CONNECTED", ["r", "w", "b"], "y", {}, "FullyConnectedOptions"),
+        ],
+        (1, 3),
+    ),
+    "mean": (
+        {"axes": constant([1, 2], "i4")},
+        [Op("MEAN", ["x", "axes"], "y", {"KeepDims": False}, "ReducerOptions")],
+        (1, 4),
+    ),
+    "pad": (
+        {"pads": constant([[0, 0], [1, 2], [0, 3], [0, 0]], "i4")},
+        [Op("PAD", ["x", "pads"], "y")],
+        (1, 9, 10, 4),
+    ),
+    "a constant for each channel": (
+        {"c": constant(normal(4))},
+        [Op("MUL", ["x", "c"], "y", {"FusedActivationFunction": 3}, "MulOptions")],
+        (1, 6, 7, 4),
+    ),
+    "a difference": (
+        {"c": constant(normal(1, 1, 1, 4))},
+        [Op("SUB", ["c", "x"], "y", {"FusedActivationFunction": 0}, "SubOptions")],
+        (1, 6, 7, 4),
+    ),
+    "half floats": (
+        {"h": constant(normal(4), "f2"), "c": Tensor((4,))},
+        [Op("DEQUANTIZE", ["h"], "c"), Op("ADD", ["x", "c"], "y", {}, "AddOptions")],
+        (1, 6, 7, 4),
+    ),
+    "a sigmoid": ({}, [Op("LOGISTIC", ["x"], "y")], (1, 6, 7, 4)),
+}
+
+
+def model(name: str, **x) -> bytes:
+    tensors, ops, shape = MODELS[name]
+    tensors = {"x": Tensor((1, 6, 7, 4), **x), **tensors, "y": Tensor(shape)}
+    return tiny_tflite.build(tensors, ops, ["x"], ["y"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_operators_agree_with_litert(name, tmp_path):
+    x = normal(1, 6, 7, 4)
+    expected = reference(model(name), x)
+    np.testing.assert_allclose(run(convert(tmp_path, model(name)), x), expected, atol=1e-5)
+
+
+def test_weights_quantized_channel_by_channel_are_dequantized(tmp_path):
+    stored = RANDOM.integers(-127, 128, (5, 1, 1, 4)).astype("i1")
+    scale = [0.5, 0.25, 0.125, 1.0, 2.0]
+    tensors = {
+        "x": Tensor((1, 2, 2, 4)),
+        "w": constant(stored, "i1", scale=scale, zero=[0] * 5),
+        "f": Tensor((5, 1, 1, 4)),
+        "b": constant(np.zeros(5)),
+        "y": Tensor((1, 2, 2, 5)),
+    }
+    options = {"Padding": 0, "StrideH": 1, "StrideW": 1}
+    ops = [
+        Op("DEQUANTIZE", ["w"], "f"),
+        Op("CONV_2D", ["x", "f", "b"], "y", options, "Conv2DOptions"),
+    ]
+    x = normal(1, 2, 2, 4)
+    real = stored[:, 0, 0].astype(np.float32) * np.array(scale, np.float32)[:, None]
+    session = convert(tmp_path, tiny_tflite.build(tensors, ops, ["x"], ["y"]))
+    np.testing.assert_allclose(run(session, x), x @ real.T, rtol=1e-5)
+
+
+def test_an_open_batch_takes_the_size_that_is_asked_for(tmp_path):
+    x = normal(3, 6, 7, 4)
+    content = model("mean", open_batch=True)
+    session = convert(tmp_path, content, batch=3)
+    np.testing.assert_allclose(run(session, x), x.mean(axis=(1, 2)), atol=1e-6)
+    with pytest.raises(gossamer.UnsupportedError, match="batch 3 was asked for"):
+        convert(tmp_path, model("mean"), batch=3)
+
+
+@pytest.mark.parametrize("name", ["cifar10_resnet8_float", "vww_96_float"])
+def test_float_models_agree_with_litert(name, data):
+    path = data.parent / "models" / f"{name}.tflite"
+    session = gossamer.InferenceSession(gossamer.convert(path, None))
+    _, channels, height, width = session.get_inputs()[0].shape
+    x = RANDOM.random((1, height, width, channels), dtype=np.float32)
+    assert np.abs(run(session, x) - reference(path, x)).max() <= 1e-4
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_quantized_models_see_in_photos_what_litert_sees(name, data):
+    path = data.parent / "models" / f"{name}.tflite"
+    session = gossamer.InferenceSession(gossamer.convert(path, None))
+    side = session.get_inputs()[0].shape[2]
+    given = litert.Interpreter(str(path)).get_input_details()[0]
+    scale, zero = given["quantization"]
+    agreed, count = 0, 30
+    with tarfile.open(data / "imagenet-500.tar") as tar:
+        members = [member for member in tar if member.name.endswith(".jpg")]
+        for member in members[:: len(members) // count][:count]:
+            photo = Image.open(tar.extractfile(member)).convert("RGB").resize((side, side))
+            x = np.asarray(photo, np.uint8)[np.newaxis]
+            real = ((x.astype(np.float32) - zero) * scale).astype(np.float32)
+            agreed += run(session, real).argmax() == reference(path, x).argmax()
+    assert agreed >= 0.9 * count
+
+
+def test_all_that_is_unsupported_is_in_one_error(tmp_path):
+    shape = (1, 6, 7, 4)
+    tensors = {name: Tensor(shape) for name in "xabcy"}
+    ops = [
+        Op("COS", ["x"], "a"),
+        Op("COS", ["a"], "b"),
+        Op("SOFTMAX", ["x"], "c", {"Beta": 1.0}, "SoftmaxOptions"),
+        Op("ADD", ["b", "c"], "y", {}, "AddOptions"),
+    ]
+    with pytest.raises(gossamer.UnsupportedError) as error:
+        convert(tmp_path, tiny_tflite.build(tensors, ops, ["x"], ["y"]))
+    assert "COS ×2, first 'a': no such operator" in str(error.value)
+    assert "SOFTMAX ×1, first 'c'" in str(error.value)
+
+
+def test_a_flattened_image_is_no_row_of_planes(tmp_path):
+    tensors = {"x": Tensor((1, 2, 2, 3)), "s": constant([1, 12], "i4")}
+    tensors |= {"r": Tensor((1, 12)), "y": Tensor((1, 12))}
+    ops = [Op("RESHAPE", ["x", "s"], "r"), Op("RELU", ["r"], "y")]
+    with pytest.raises(gossamer.UnsupportedError, match="RELU.*flattened image"):
+        convert(tmp_path, tiny_tflite.build(tensors, ops, ["x"], ["y"]))
+    with pytest.raises(gossamer.UnsupportedError, match="output.*flattened image"):
+        convert(tmp_path, tiny_tflite.build(tensors, ops[:1], ["x"], ["r"]))
+
+
+BROKEN = {
+    "no identifier": (lambda b: b[:4] + b"NONE" + b[8:], "TFL3"),
+    "cut": (lambda b: b[: len(b) // 2], "broken or incomplete"),
+    "empty": (lambda b: b"", "TFL3"),
+    "an ONNX file": (lambda b: b"\x08\x07\x12\x07pytorch", "TFL3"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_files_that_are_no_models_are_refused(name, tmp_path):
+    spoil, message = BROKEN[name]
+    with pytest.raises(gossamer.ModelError, match=f"model.tflite.*{message}"):
+        convert(tmp_path, spoil(model("convolution")))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (Tensor((5, 3, 3, 4), normal(5, 3, 3, 3)), "'w': 720 bytes for .* found 540"),
+        (constant(normal(5, 3, 3, 3)), "does not fit 4 channels"),
+        (constant(np.zeros((5, 3, 3, 4)), "i1", scale=[1, 2, 3]), "'w': scales for axis 0"),
+        (Tensor((5, 3, 3, 4)), "reads tensor 'w', which nothing before it computes"),
+        (constant(np.full((5, 3, 3, 4), np.nan)), "finite"),
+    ],
+)
+def test_weights_that_contradict_the_model_are_refused(tensor, message, tmp_path):
+    tensors = {"x": Tensor((1, 6, 7, 4)), "w": tensor, "b": constant(normal(5))}
+    tensors["y"] = Tensor((1, 3, 7, 5))
+    with pytest.raises(gossamer.ModelError, match=message):
+        convert(tmp_path, tiny_tflite.build(tensors, [conv()], ["x"], ["y"]))
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(at=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
+def test_a_damaged_file_converts_or_is_refused_by_name(at, value, cut, tmp_path):
+    content = bytearray(model("pixels in a row"))
+    place = int(at * len(content))
+    content[place] = value
+    try:
+        convert(tmp_path, bytes(content[:place] if cut else content))
+    except gossamer.GossamerError as error:
+        assert "model.tflite" in str(error)
+
+
+def test_a_model_can_be_pruned(data, tmp_path):
+    path = data.parent / "models" / "vww_96_float.tflite"
+    report = gossamer.prune(path, tmp_path / "pruned.goss", sparsity=0.5)
+    assert report.zeros == pytest.approx(0.5, abs=0.02)
+    gossamer.InferenceSession(tmp_path / "pruned.goss")

@@ -1,0 +1,385 @@
+"""One-shot pruning: whole blocks go, what stays is refitted, everything is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from models.onnx_graphs import GraphBuilder
+
+import gossamer
+from gossamer import cli, zoo
+from gossamer.convert import read
+from gossamer.prune import reconstruction, saliency
+from gossamer.prune.activations import Moments, moments
+from gossamer.prune.pattern import Pattern, keep_mask
+from gossamer.prune.report import PruneReport
+
+SIZE = {"width": 0.25, "resolution": 32, "classes": 10}
+RANDOM = np.random.default_rng(0)
+
+
+def images(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Inputs whose neighbouring pixels are alike, as those of photos are."""
+    random = np.random.default_rng(seed)
+    coarse = random.normal(size=(count, 1, 3, 8, 8)).repeat(4, 3).repeat(4, 4)
+    return list((coarse + 0.3 * random.normal(size=coarse.shape)).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("prune") / "dense.goss"
+    path.write_bytes(zoo.build("mobilenet_v1", sparsity=0.0, **SIZE))
+    return path
+
+
+def pruned(path: Path, **options) -> tuple[bytes, PruneReport]:
+    target = path.with_name("pruned.goss")
+    report = gossamer.prune(path, target, **options)
+    return target.read_bytes(), report
+
+
+def scores(content: bytes, inputs: list[np.ndarray]) -> np.ndarray:
+    session = gossamer.InferenceSession(content)
+    return np.log(np.concatenate([session.run(None, {"image": image})[0] for image in inputs]))
+
+
+@pytest.mark.parametrize("pattern", ["1x1", "2x1", "4x1", "8x1", "4x4"])
+def test_whole_blocks_go_and_at_least_the_asked_share(dense: Path, pattern: str) -> None:
+    content, report = pruned(
+        dense, sparsity=0.5, pattern=pattern, data=images(4), allocation="uniform"
+    )
+    blocks = Pattern.parse(pattern)
+    nodes = {node.name: node for node in read.read_graph(content, "pruned").nodes}
+    assert len(report.layers) == len(
+        [n for n in nodes.values() if n.op == "conv" and n.attributes["groups"] == 1][1:]
+    ), "all but the first convolution and the classifier"
+    for layer in report.layers:
+        weights = nodes[layer.name].inputs[1].data
+        assert layer.zeros == np.mean(weights == 0) >= 0.5 - 1e-9
+        present = blocks.block_means((weights[..., 0, 0] != 0).astype(float))
+        assert set(np.unique(present)) <= {0.0, 1.0}
+
+
+def test_what_stays_is_refitted_and_the_output_moves_less(dense: Path) -> None:
+    calibration, others = images(24), images(8, seed=1)
+    wanted = scores(dense.read_bytes(), others)
+
+    def error(**options) -> float:
+        options["allocation"] = "uniform"
+        content, report = pruned(dense, sparsity=0.5, pattern="4x1", **options)
+        assert all(
+            layer.error is None or layer.error <= layer.error_before + 1e-9
+            for layer in report.layers
+        )
+        return float(((scores(content, others) - wanted) ** 2).mean())
+
+    plain = error(rearrange=False)
+    masked = error(data=calibration, reconstruct=False, rearrange=False)
+    refitted = error(data=calibration, rearrange=False)
+    assert refitted < 0.5 * min(plain, masked)
+    assert error(data=calibration) < 0.5 * min(plain, masked)
+
+
+def test_without_data_the_report_says_so_and_nothing_is_refitted(dense: Path) -> None:
+    content, report = pruned(dense, sparsity=0.6, pattern="2x1", rearrange=False)
+    assert any("without calibration data" in note for note in report.notes)
+    before = {n.name: n for n in read.read_graph(dense.read_bytes(), "").nodes}
+    for node in read.read_graph(content, "").nodes:
+        if len(node.inputs) > 1 and node.inputs[1].data is not None:
+            old, new = before[node.name].inputs[1].data, node.inputs[1].data
+            assert np.array_equal(new[new != 0], old[new != 0])
+
+
+def test_rearrangement_keeps_more_saliency_in_every_network(dense: Path) -> None:
+    _, report = pruned(dense, sparsity=0.7, pattern="4x1")
+    assert np.mean([layer.kept - layer.kept_in_place for layer in report.layers]) > 0.02
+
+
+def test_the_same_arguments_give_the_same_bytes(dense: Path) -> None:
+    options = {"sparsity": 0.4, "pattern": "4x1", "data": images(3)}
+    assert pruned(dense, **options)[0] == pruned(dense, **options)[0]
+
+
+def test_nothing_asked_nothing_lost(dense: Path) -> None:
+    content, report = pruned(dense, sparsity=0.0, data=images(2))
+    assert report.layers == ()
+    np.testing.assert_allclose(
+        scores(content, images(2)), scores(dense.read_bytes(), images(2)), atol=1e-5
+    )
+
+
+def test_zeros_that_are_there_stay_and_count(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.goss"
+    path.write_bytes(zoo.build("mobilenet_v1", sparsity=0.6, pattern="1x1", **SIZE))
+    before = {n.name: n for n in read.read_graph(path.read_bytes(), "").nodes}
+    content, report = pruned(
+        path, sparsity=0.5, pattern="1x1", data=images(3), rearrange=False, allocation="uniform"
+    )
+    assert all(layer.zeros == pytest.approx(0.6, abs=0.01) for layer in report.layers)
+    for node in read.read_graph(content, "").nodes:
+        if node.name in {layer.name for layer in report.layers}:
+            old, new = before[node.name].inputs[1].data, node.inputs[1].data
+            assert not new[old == 0].any()
+
+
+def test_a_global_threshold_takes_unlike_shares(dense: Path) -> None:
+    _, report = pruned(dense, sparsity=0.5, pattern="4x1", allocation="global")
+    shares = [layer.zeros for layer in report.layers]
+    assert max(shares) - min(shares) > 0.05
+    assert report.zeros == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_budget_of_time_is_met_by_prediction(dense: Path) -> None:
+    _, report = pruned(dense, speedup=1.3, data=images(3))
+    assert report.milliseconds <= report.milliseconds_before / 1.3 * 1.001
+    _, again = pruned(dense, seconds=report.milliseconds_before / 1300, data=images(3))
+    assert again.milliseconds == pytest.approx(report.milliseconds)
+
+
+def test_a_budget_that_no_pruning_reaches_says_what_is_reachable(dense: Path) -> None:
+    with pytest.raises(gossamer.InputError, match="fastest reachable"):
+        gossamer.prune(dense, None, seconds=1e-7)
+
+
+def test_kernels_and_flattened_images_are_pruned_too() -> None:
+    g = GraphBuilder(13, x=(1, 3, 8, 8))
+    g.random = np.random.default_rng(2)
+    x = g.node("Relu", g.node("Conv", "x", g.weights(8, 3, 3, 3), pads=[1, 1, 1, 1]))
+    x = g.node("Conv", x, g.weights(12, 8, 3, 3), pads=[1, 1, 1, 1], strides=[2, 2])
+    x = g.node("Flatten", g.node("Relu", x))
+    x = g.node("Relu", g.node("Gemm", x, g.weights(16, 192), g.weights(16), transB=1))
+    x = g.node("Gemm", x, g.weights(5, 16), g.weights(5), transB=1)
+    model = g.model(g.node("Softmax", x, axis=1))
+    inputs = [RANDOM.normal(size=(1, 3, 8, 8)).astype(np.float32) for _ in range(8)]
+    report = gossamer.prune(model, None, sparsity=0.5, data=inputs, allocation="uniform")
+    assert [layer.shape for layer in report.layers] == [(12, 8, 3, 3), (16, 192)]
+    assert all(layer.error < layer.error_before for layer in report.layers)
+    assert any("more pictures" in note for note in report.notes), "8 rows for 192 weights"
+
+
+def test_refitting_is_least_squares_on_the_weights_that_stay(monkeypatch) -> None:
+    random = np.random.default_rng(3)
+    weights, bias = random.normal(size=(6, 9)).astype(np.float32), random.normal(size=6)
+    x = random.normal(size=(9, 9)) @ random.normal(size=(9, 5000)) + 1
+    y = x + 0.2 * random.normal(size=x.shape)
+    with_one, with_one_now = (np.concatenate([v, np.ones((1, 5000))]) for v in (x, y))
+    sums = Moments(with_one @ with_one.T, with_one @ with_one_now.T, with_one_now @ with_one_now.T)
+    keep = keep_mask(saliency.magnitude(weights), Pattern(2), 0.5)
+    monkeypatch.setattr(saliency, "DAMPING", 1e-9)
+    monkeypatch.setattr(saliency, "SHRINKAGE", 0)
+    fitted = reconstruction.refit(weights, keep, sums)
+    new_bias = reconstruction.corrected_bias(bias, weights, fitted, sums)
+    wanted = weights @ x + bias[:, None]
+    for row in range(6):
+        columns = np.flatnonzero(keep[row])
+        system = np.concatenate([y[columns], np.ones((1, 5000))]).T
+        solution = np.linalg.lstsq(system, wanted[row])[0]
+        np.testing.assert_allclose(fitted[row, columns], solution[:-1], rtol=1e-3, atol=1e-4)
+        assert new_bias[row] == pytest.approx(solution[-1], rel=1e-3, abs=1e-3)
+        assert not fitted[row, ~keep[row]].any()
+
+
+def test_second_order_saliency_is_the_error_after_the_best_refit(monkeypatch) -> None:
+    random = np.random.default_rng(4)
+    weights = random.normal(size=(1, 6)).astype(np.float32)
+    x = random.normal(size=(6, 6)) @ random.normal(size=(6, 400))
+    covariance = x @ x.T
+    monkeypatch.setattr(saliency, "DAMPING", 1e-12)
+    monkeypatch.setattr(saliency, "SHRINKAGE", 0)
+    costs = saliency.second_order(weights, covariance, 400, Pattern(1, 2))
+    for block in range(3):
+        others = [column for column in range(6) if column // 2 != block]
+        _, residual, *_ = np.linalg.lstsq(x[others].T, (weights @ x)[0])
+        assert costs[0, 2 * block : 2 * block + 2].sum() == pytest.approx(residual[0], rel=1e-4)
+
+
+def test_moments_are_those_of_what_a_convolution_reads() -> None:
+    graph = read.read_graph(zoo.build("mobilenet_v1", sparsity=0.0, **SIZE), "")
+    node = next(n for n in graph.nodes if n.op == "conv" and n.attributes["groups"] == 1)
+    (image,) = images(1)
+    seen = moments(graph, graph, [node.name], [{"image": image}])[node.name]
+    padded = np.pad(image[0], ((0, 0), (1, 1), (1, 1)))
+    columns = [
+        padded[:, 2 * r : 2 * r + 3, 2 * c : 2 * c + 3].ravel()
+        for r in range(16)
+        for c in range(16)
+    ]
+    columns = np.concatenate([np.array(columns).T, np.ones((1, 256))])
+    np.testing.assert_allclose(seen.dense, columns @ columns.T, rtol=1e-5, atol=1e-3)
+    assert seen.count == 256
+
+
+def test_layers_can_be_left_out_and_wrong_names_are_named(dense: Path) -> None:
+    _, everything = pruned(dense, sparsity=0.5)
+    name = everything.layers[0].name
+    _, report = pruned(dense, sparsity=0.5, exclude=[name])
+    assert len(report.layers) == len(everything.layers) - 1
+    with pytest.raises(gossamer.InputError, match="'nonsense' is no layer"):
+        pruned(dense, sparsity=0.5, exclude=["nonsense"])
+
+
+def test_a_budget_weighs_layers_by_how_they_move_the_output(dense: Path) -> None:
+    _, measured = pruned(dense, speedup=1.3, data=images(3))
+    assert any("was measured with 3 inputs" in note for note in measured.notes)
+    _, guessed = pruned(dense, speedup=1.3)
+    assert any("taken to move the output alike" in note for note in guessed.notes)
+    _, uniform = pruned(dense, sparsity=0.3, data=images(3), allocation="uniform")
+    assert not any("output" in note for note in uniform.notes), "no layer was weighed"
+
+
+def test_sensitivity_is_measured_with_some_of_the_inputs(dense: Path) -> None:
+    steps = []
+    _, report = pruned(
+        dense, sparsity=0.3, data=images(40), progress=lambda *step: steps.append(step)
+    )
+    assert any("was measured with 20 inputs" in note for note in report.notes)
+    layers = len(gossamer.prune(dense, None, sparsity=0.3).layers)
+    assert [step for step in steps if step[0] == "measuring sensitivity"] == [
+        ("measuring sensitivity", done, layers) for done in range(1, layers + 1)
+    ]
+
+
+def test_a_share_that_pays_nowhere_is_refused_with_the_way_out() -> None:
+    model = chain((8, 3), (8, 8), (8, 8), size=2)
+    inputs = [RANDOM.normal(size=(1, 3, 2, 2)).astype(np.float32) for _ in range(4)]
+    with pytest.raises(gossamer.InputError, match="0.0% are reachable.*allocation 'uniform'"):
+        gossamer.prune(model, None, sparsity=0.9, pattern="1x1", data=inputs)
+
+
+def test_a_share_of_zeros_is_reached_in_the_pattern_that_is_asked_for(dense: Path) -> None:
+    _, report = pruned(dense, sparsity=0.3, pattern="2x1", allocation="cost")
+    assert {layer.pattern for layer in report.layers} == {"2x1"}
+
+
+def chain(*weights: tuple[int, ...] | str, size: int = 6) -> onnx.ModelProto:
+    """Pointwise convolutions, one behind the other; a name takes those weights again."""
+    g = GraphBuilder(13, x=(1, 3, size, size))
+    g.random = np.random.default_rng(5)
+    x = "x"
+    for shape in weights:
+        name = shape if isinstance(shape, str) else g.weights(*shape, 1, 1)
+        x = g.node("Relu", g.node("Conv", x, name, g.weights(weights[0][0])))
+    return g.model(x)
+
+
+def small_images(count: int) -> list[np.ndarray]:
+    return [RANDOM.normal(size=(1, 3, 6, 6)).astype(np.float32) for _ in range(count)]
+
+
+def test_blocks_that_do_not_fit_are_smaller_at_the_end_and_noted() -> None:
+    report = gossamer.prune(
+        chain((8, 3), (8, 8), (8, 8)), None, sparsity=0.5, pattern="3x1", allocation="uniform",
+        data=small_images(4),
+    )  # fmt: skip
+    (layer,) = report.layers
+    assert any("blocks of 3x1 do not divide 8 × 8" in note for note in report.notes)
+    assert 0.5 <= layer.zeros < 0.6
+
+
+def test_weights_that_two_places_share_are_pruned_once_for_both(tmp_path: Path) -> None:
+    target, shared = tmp_path / "shared.goss", "constant_2"
+    model, inputs = chain((8, 3), (8, 8), shared, (8, 8)), small_images(12)
+    options = {"pattern": "2x1", "allocation": "uniform", "data": inputs}
+    report = gossamer.prune(model, target, sparsity=0.5, **options)
+    (layer,) = report.layers
+    assert any("share their weights" in note for note in report.notes)
+    assert layer.error < layer.error_before
+    nodes = read.read_graph(target.read_bytes(), "").nodes
+    _, first, second, _ = (node.inputs[1].data for node in nodes if node.op == "conv")
+    np.testing.assert_array_equal(first, second)
+    assert np.mean(first == 0) == layer.zeros
+
+
+def test_weights_that_two_places_share_save_time_in_both() -> None:
+    model = chain((64, 3), (64, 64), "constant_2", (64, 64), size=28)
+    with pytest.raises(gossamer.InputError, match=r"fastest reachable is [0-9.]+ ms") as error:
+        gossamer.prune(model, None, seconds=1e-7)
+    fastest = float(str(error.value).split("fastest reachable is ")[1].split(" ms")[0])
+    report = gossamer.prune(model, None, seconds=1.001e-3 * fastest)
+    assert report.milliseconds == pytest.approx(fastest, rel=0.002)
+
+
+def test_a_single_black_picture_is_too_little_but_does_no_harm(tmp_path: Path) -> None:
+    """Nothing of what layers read varies, so weights go by damping alone."""
+    target, black = tmp_path / "black.goss", np.zeros((1, 3, 2, 2), np.float32)
+    model = chain((8, 3), (8, 8), (8, 8), size=2)
+    report = gossamer.prune(model, target, sparsity=0.5, data=[black], allocation="uniform")
+    assert any("4 columns of calibration for 8 weights" in note for note in report.notes)
+    (output,) = gossamer.InferenceSession(target).run(None, {"x": black})
+    assert np.isfinite(output).all()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"sparsity": 1.0}, "sparsity: 0 to below 1"),
+        ({"sparsity": 0.5, "pattern": "4by1"}, "pattern: such as 1x1"),
+        ({"sparsity": 0.5, "speedup": 2.0}, "one of sparsity, seconds, speedup"),
+        ({}, "one of sparsity, seconds, speedup"),
+        ({"sparsity": 0.5, "allocation": "fair"}, "allocation: uniform"),
+        ({"sparsity": 0.5, "limit": 0}, "limit: at least 1"),
+        ({"sparsity": 0.5, "data": []}, "at least one picture or array"),
+        (
+            {"sparsity": 0.5, "data": [np.zeros((1, 3, 4, 4), np.float32)]},
+            r"shape \[1, 3, 32, 32\]",
+        ),
+        ({"sparsity": 0.5, "target": "abacus"}, "abacus"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(dense: Path, options, message) -> None:
+    with pytest.raises(gossamer.InputError, match=message):
+        gossamer.prune(dense, None, **options)
+
+
+def test_weights_that_are_not_finite_are_refused() -> None:
+    g = GraphBuilder(13, x=(1, 3, 4, 4))
+    g.random = np.random.default_rng(0)
+    x = g.node("Conv", "x", g.weights(4, 3, 1, 1))
+    x = g.node("Conv", x, g.weights(4, 4, 1, 1))
+    model = g.model(g.node("Conv", x, g.weights(4, 4, 1, 1)))
+    broken = onnx.numpy_helper.to_array(model.graph.initializer[1]).copy()
+    broken.flat[0] = np.nan
+    name = model.graph.initializer[1].name
+    model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(broken, name))
+    with pytest.raises(gossamer.ModelError, match="finite numbers expected"):
+        gossamer.prune(model, None, sparsity=0.5)
+
+
+def test_a_model_without_prunable_layers_is_refused() -> None:
+    g = GraphBuilder(13, x=(1, 3, 4, 4))
+    g.random = np.random.default_rng(0)
+    model = g.model(g.node("Conv", "x", g.weights(4, 3, 1, 1)))
+    with pytest.raises(gossamer.InputError, match="no layer to prune"):
+        gossamer.prune(model, None, sparsity=0.5)
+
+
+def test_the_command_prunes_and_reports(dense: Path, tmp_path: Path, capsys) -> None:
+    target = tmp_path / "out.goss"
+    assert cli.main(["prune", str(dense), str(target), "--sparsity", "0.5"]) == 0
+    printed = capsys.readouterr().out
+    assert "times as fast" in printed and "saliency kept" in printed
+    arguments = ["prune", str(dense), str(target), "--speedup", "1.2", "--json"]
+    assert cli.main(arguments) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["file_bytes"] == target.stat().st_size
+    assert report["milliseconds"] < report["milliseconds_before"]
+    assert cli.main(["prune", str(dense), str(target), "--latency", "soon"]) == 1
+    assert "such as 12ms" in capsys.readouterr().err
+
+
+def test_the_embedded_model_is_calibrated_with_pictures(
+    data: Path, tmp_path: Path, root: Path
+) -> None:
+    model = root / "runtime/gossamer/models/cifar10-mobilenet.goss"
+    target = tmp_path / "out.goss"
+    pictures = data / "cifar10-train.tar"
+    options = {"pattern": "1x1", "allocation": "uniform", "limit": 32}
+    gossamer.prune(model, target, sparsity=0.87, data=pictures, **options)
+    session = gossamer.InferenceSession(target)
+    validation = data / "cifar10-validation.tar"
+    before = gossamer.evaluate(gossamer.load_model("cifar10-mobilenet"), validation, limit=200)
+    assert gossamer.evaluate(session, validation, limit=200).top1 > before.top1 - 0.1

@@ -1,0 +1,116 @@
+"""CIFAR-10 networks: train the embedded one, and prune its dense twin in every way to compare.
+
+The dense network starts from weights that were trained on ImageNet (imagenet_weights.py). It trains
+in two phases: the first has one more layer with stride 2, which makes an epoch take half the time.
+Sparse networks start from the dense checkpoint and lose weights of every pointwise convolution
+through `gossamer.torch.Pruner`, or at once through `gossamer.prune`.
+
+Run again with the same options after an interruption: training continues after the last finished
+epoch and gives the same weights. Augmentation, order and schedule depend only on the seed, the
+phase and the epoch. Validation images choose nothing: each result is that of the last epoch.
+
+Needs ``torch numpy pillow tqdm onnx onnxscript ai-edge-litert`` and ``gossamer-nn[convert,torch]``.
+``MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296`` in the environment makes an
+epoch a tenth shorter: glibc then keeps the memory of one step for the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import comparison
+import embedded
+import torch
+from images import load_images
+from network import write_model
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every training."""
+    add = parser.add_argument
+    tar = "tar of <class>/<name>.jpg"
+    add("--train", type=Path, default=SHARED / "data" / "cifar10-train.tar", help=tar)
+    add("--validation", type=Path, default=SHARED / "data" / "cifar10-validation.tar", help=tar)
+    add("--out", type=Path, default=ROOT / "build" / "train", help="checkpoints, decoded images")
+    add("--width", type=float, default=0.75, help="multiplier of the channels")
+    add("--rate", type=float, default=0.02, help="peak learning rate of every phase")
+    add("--batch-size", type=int, default=64)
+    add("--weight-decay", type=float, default=2e-4)
+    add("--label-smoothing", type=float, default=0.1)
+    add("--cutout", type=int, default=8, help="side of the erased square in pixels")
+    add("--plain-epochs", type=int, default=4, help="at the end, without cutout and CutMix")
+    add("--cutmix", type=float, default=0.3, help="share of batches, behind the first phase")
+    add("--ramp-end", type=float, default=0.5, help="share of the sparse phase spent pruning")
+    add("--prune-every", type=int, default=100, help="steps between two prunings")
+    add("--validate-every", type=int, default=4, help="epochs between looks at validation images")
+    add("--threads", type=int, default=os.cpu_count(), help="threads of PyTorch")
+    add("--seed", type=int, default=1)
+
+
+def add_embedded_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the embedded network."""
+    add = parser.add_argument
+    add(
+        "--imagenet",
+        type=Path,
+        default=SHARED / "models" / "mobilenet_v1_0.75_192_quant.tflite",
+        help="MobileNet-v1 trained on ImageNet, of the same width",
+    )
+    models = ROOT / "runtime" / "gossamer" / "models"
+    add("--models", type=Path, default=models, help="folder of the .goss file and its card")
+    kept = "train the sparse phase only, from the dense weights in tools/checkpoints"
+    add("--from-dense-twin", action="store_true", help=kept)
+    add("--coarse-epochs", type=int, default=12)
+    add("--dense-epochs", type=int, default=12)
+    add("--sparse-epochs", type=int, default=15)
+    pixels = "sides of the images in pixels, each for an equal share of the epochs"
+    add("--dense-sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
+    add("--sparse-sides", type=int, nargs="+", default=[28, 32, 32], help=pixels)
+    add("--pattern", default="1x1", help="blocks of output x input channels")
+    add("--sparsity", type=float, default=0.85, help="share of zeros in a pointwise layer")
+    add("--late-sparsity", type=float, default=0.95, help="the same in the last two of them")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    shape = argparse.ArgumentDefaultsHelpFormatter
+    top = argparse.ArgumentParser("python tools/cifar10", description=__doc__.splitlines()[0])
+    commands = top.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help="the embedded network", formatter_class=shape)
+    add_training_options(train)
+    add_embedded_options(train)
+    twin = commands.add_parser("dense-twin", help="write the dense network that is kept")
+    twin.add_argument("path", type=Path, metavar="GOSS")
+    compare = commands.add_parser(
+        "compare", help="prune the dense twin: patterns, sparsities", formatter_class=shape
+    )
+    add_training_options(compare)
+    comparison.add_options(compare)
+    return top
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    options = parser().parse_args()
+    if options.command == "dense-twin":
+        write_model(embedded.load_dense_twin().model, options.path, "dense")
+        return
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(options.threads)
+    sets = []
+    if options.command == "train" or options.epochs:
+        sets = [load_images(path, options.out) for path in (options.train, options.validation)]
+    if options.command == "train":
+        defaults = vars(parser().parse_args(["train"]))
+        embedded.train(options, defaults.get, sets)
+    else:
+        comparison.compare(options, sets)
+
+
+if __name__ == "__main__":
+    main()

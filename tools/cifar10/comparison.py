@@ -1,0 +1,178 @@
+"""What each way to prune the dense twin costs in accuracy, and what it gains in time.
+
+One row for each pattern, sparsity, with and without rearrangement, pruned at once (0 epochs, with
+refitting to some training images) or trained. Rows are kept in ``tools/results/cifar10.json`` as
+soon as they are there; those that are there are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import embedded
+from images import ImageSet
+from network import BLOCKS, write_model
+from training import Phase, Trainer
+
+import gossamer
+from gossamer.convert import cost_model, prediction, read
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+TARGET = "wasm_relaxed"
+CALIBRATION = 1024  # images for pruning at once
+METHODS = ("rearranged", "in place", "magnitude")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pruned network.
+
+    `method` is "rearranged" or "in place", refitted or trained; or "magnitude": neither rearranged
+    nor refitted nor trained. Time is predicted for `TARGET`, one thread.
+    """
+
+    pattern: str
+    sparsity: float
+    method: str
+    epochs: int
+    top1: float
+    milliseconds: float
+    file_bytes: int
+    minutes: float  # that it took to make
+    made: str
+
+    @property
+    def key(self) -> tuple:
+        """What it is, without how it turned out."""
+        return self.pattern, self.sparsity, self.method, self.epochs
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the comparison."""
+    add = parser.add_argument
+    add("--patterns", nargs="+", default=["1x1", "4x1"])
+    add("--sparsities", nargs="+", type=float, default=[0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
+    add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    add("--epochs", type=int, default=0, help="of training; 0 prunes at once")
+
+
+def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, str, int]]:
+    """Yield the keys of the rows to make, leaving out what is the same as another."""
+    for pattern in options.patterns:
+        for sparsity in options.sparsities:
+            for method in options.methods:
+                alone = pattern == "1x1" and method == "rearranged"
+                if not alone and not (options.epochs and method == "magnitude"):
+                    yield pattern, sparsity, method, options.epochs
+
+
+def prune_at_once(key: tuple, dense: Path, pruned: Path, train: Path) -> None:
+    """Prune without training."""
+    pattern, sparsity, method, _ = key
+    gossamer.prune(
+        dense,
+        pruned,
+        sparsity=sparsity,
+        pattern=pattern,
+        data=None if method == "magnitude" else train,
+        limit=CALIBRATION,
+        rearrange=method == "rearranged",
+    )
+
+
+def prune_in_training(
+    key: tuple, pruned: Path, options: argparse.Namespace, sets: Sequence[ImageSet]
+) -> None:
+    """Prune along the schedule of the embedded network."""
+    pattern, sparsity, method, epochs = key
+    phase = Phase(
+        name=f"{pattern}-{sparsity:g}-{method.replace(' ', '-')}-{epochs}",
+        epochs=epochs,
+        peak_rate=options.rate,
+        warmup=0.05,
+        seed=options.seed + 2,
+        label_smoothing=options.label_smoothing,
+        cutout=options.cutout,
+        cutmix=options.cutmix,
+        plain_epochs=options.plain_epochs,
+        sparsities=(sparsity,) * len(BLOCKS),
+        pattern=pattern,
+        rearrange=method == "rearranged",
+        ramp_end=options.ramp_end,
+    )
+    model = embedded.load_dense_twin().model
+    trainer = Trainer(phase, embedded.settings_of(options), model, len(sets[0]))
+    trainer.fit(*sets)
+    write_model(trainer.model, pruned, f"{sparsity:.0%} zeros in {pattern}")
+
+
+def measured(path: Path, key: tuple, validation: Path, minutes: float) -> Row:
+    """Evaluate a model file."""
+    accuracy = gossamer.evaluate(gossamer.InferenceSession(path), validation)
+    predicted = prediction.predict(
+        read.read_graph(path.read_bytes(), path.name), cost_model.load(TARGET)
+    )
+    return Row(
+        *key,
+        top1=accuracy.top1,
+        milliseconds=1000 * predicted.seconds,
+        file_bytes=path.stat().st_size,
+        minutes=round(minutes, 1),
+        made=date.today().isoformat(),
+    )
+
+
+def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
+    """Make the rows that are missing, and write the table."""
+    RESULTS.mkdir(exist_ok=True)
+    kept = RESULTS / "cifar10.json"
+    rows = [Row(**row) for row in json.loads(kept.read_text())] if kept.exists() else []
+    dense, pruned = options.out / "dense.goss", options.out / "pruned.goss"
+    write_model(embedded.load_dense_twin().model, dense, "dense")
+    for key in [("", 0.0, "dense", 0), *asked(options)]:
+        if key in [row.key for row in rows]:
+            continue
+        begin = time.monotonic()
+        if key[2] == "dense":
+            pruned.write_bytes(dense.read_bytes())
+        elif options.epochs:
+            prune_in_training(key, pruned, options, sets)
+        else:
+            prune_at_once(key, dense, pruned, options.train)
+        rows.append(measured(pruned, key, options.validation, (time.monotonic() - begin) / 60))
+        print(rows[-1], flush=True)
+        kept.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    (RESULTS / "cifar10.md").write_text(table(rows), encoding="utf-8")
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Write all rows as Markdown, the most accurate of each sparsity first."""
+    dense = next(row for row in rows if row.method == "dense")
+    lines = [
+        "# The dense twin of cifar10-mobilenet, pruned",
+        "",
+        f"Top-1 on the 5,000 validation images; dense: {dense.top1:.2%}, "
+        f"{dense.milliseconds:.2f} ms. Times are predicted for {TARGET}, one thread.",
+        "Zeros are the share of every pointwise layer. Without epochs, pruning is at once: "
+        f"refitted to {CALIBRATION:,} training images, or by magnitude alone.",
+        "Made by `python tools/cifar10 compare`, with `--patterns`, `--sparsities`, `--methods` "
+        "and `--epochs` as in the rows.",
+        "",
+        "| zeros | pattern | method | epochs | top-1 | points lost | faster | bytes | minutes |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in sorted(rows, key=lambda row: (row.sparsity, -row.top1)):
+        if row is not dense:
+            lines.append(
+                f"| {row.sparsity:.0%} | {row.pattern} | {row.method} | {row.epochs} "
+                f"| {row.top1:.2%} | {100 * (dense.top1 - row.top1):.2f} "
+                f"| {dense.milliseconds / row.milliseconds:.2f} | {row.file_bytes:,} "
+                f"| {row.minutes} |"
+            )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,261 @@
+"""The embedded network: dense in two phases, then its sparse twin, the model file and its card."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import platform
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from imagenet_weights import load_imagenet_weights
+from images import CROP_PADDING, IMAGE_MEAN, IMAGE_SCALE, LABELS, ImageSet, normalize
+from network import (
+    BLOCKS,
+    COARSE_STRIDED,
+    STEM,
+    STRIDED,
+    MobileNetV1,
+    pointwise_layers,
+    write_model,
+)
+from training import Phase, Settings, Trainer, top1
+
+DENSE_TWIN = Path(__file__).resolve().parent.parent / "checkpoints" / "cifar10-mobilenet-dense.pt"
+CARD = Path(__file__).with_name("card.md")
+LATE_LAYERS = 2  # hold half of the weights
+
+
+@dataclass(frozen=True)
+class Dense:
+    """The trained dense network, and the minutes that each of its phases took."""
+
+    model: MobileNetV1
+    minutes: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the card and the last lines of the log report."""
+
+    dense_top1: float
+    sparse_top1: float
+    images: int
+    zeros: dict[str, tuple[tuple[int, int], float]]  # layer: (outputs, inputs), share of zeros
+    minutes: tuple[float, ...]  # of each phase
+
+
+# --- phases ---------------------------------------------------------------------------------
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Pick what all phases share."""
+    return Settings(
+        width=options.width,
+        batch_size=options.batch_size,
+        weight_decay=options.weight_decay,
+        prune_every=options.prune_every,
+        validate_every=options.validate_every,
+        out=options.out,
+    )
+
+
+def new_model(options: argparse.Namespace, strided: Sequence[int] = STRIDED) -> MobileNetV1:
+    """Initialise a network, the same for the same seed."""
+    torch.manual_seed(options.seed)
+    return MobileNetV1(options.width, strided).to(memory_format=torch.channels_last)
+
+
+def continued(options: argparse.Namespace, before: MobileNetV1) -> MobileNetV1:
+    """Copy the network that an earlier phase ended with."""
+    model = new_model(options)
+    model.load_state_dict(before.state_dict())
+    return model
+
+
+def coarse_trainer(options: argparse.Namespace, train: ImageSet) -> Trainer:
+    """Set up the first phase, which starts from ImageNet's weights."""
+    phase = Phase(
+        name="coarse",
+        epochs=options.coarse_epochs,
+        peak_rate=options.rate,
+        warmup=0.1,
+        seed=options.seed,
+        label_smoothing=options.label_smoothing,
+        cutout=options.cutout,
+    )
+    model = new_model(options, COARSE_STRIDED)
+    some = normalize(train.images[:: max(len(train) // 512, 1)])
+    load_imagenet_weights(model.features, options.imagenet, some)
+    return Trainer(phase, settings_of(options), model, len(train))
+
+
+def dense_trainer(options: argparse.Namespace, coarse: MobileNetV1, images: int) -> Trainer:
+    """Set up the second phase, from whose end the sparse network starts."""
+    phase = Phase(
+        name="dense",
+        epochs=options.dense_epochs,
+        peak_rate=options.rate,
+        warmup=0.1,
+        seed=options.seed + 1,
+        label_smoothing=options.label_smoothing,
+        cutout=options.cutout,
+        cutmix=options.cutmix,
+        sides=tuple(options.dense_sides),
+    )
+    return Trainer(phase, settings_of(options), continued(options, coarse), images)
+
+
+def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int) -> Trainer:
+    """Set up the sparse phase, which starts from the dense weights."""
+    early = len(BLOCKS) - LATE_LAYERS
+    phase = Phase(
+        name="sparse",
+        epochs=options.sparse_epochs,
+        peak_rate=options.rate,
+        warmup=0.05,
+        seed=options.seed + 2,
+        label_smoothing=options.label_smoothing,
+        cutout=options.cutout,
+        cutmix=options.cutmix,
+        plain_epochs=options.plain_epochs,
+        sides=tuple(options.sparse_sides),
+        sparsities=(options.sparsity,) * early + (options.late_sparsity,) * LATE_LAYERS,
+        pattern=options.pattern,
+        rearrange=options.pattern != "1x1",
+        ramp_end=options.ramp_end,
+    )
+    return Trainer(phase, settings_of(options), continued(options, dense), images)
+
+
+def train_dense(options: argparse.Namespace, train: ImageSet, validation: ImageSet) -> Dense:
+    """Run what is missing of the first two phases."""
+    coarse = coarse_trainer(options, train)
+    coarse.fit(train, validation)
+    dense = dense_trainer(options, coarse.model, len(train))
+    dense.fit(train, validation)
+    return Dense(dense.model, (coarse.seconds / 60, dense.seconds / 60))
+
+
+def save_dense_twin(dense: Dense) -> None:
+    """Keep the dense weights, which take an hour to train, for comparisons and other prunings."""
+    state = dense.model.state_dict().items()
+    half = {key: v.half() if v.is_floating_point() else v for key, v in state}
+    DENSE_TWIN.parent.mkdir(exist_ok=True)
+    torch.save({"minutes": dense.minutes, "model": half}, DENSE_TWIN)
+
+
+def load_dense_twin() -> Dense:
+    """Read the dense weights that are kept."""
+    kept = torch.load(DENSE_TWIN, weights_only=True)
+    width = len(kept["model"]["features.0.0.weight"]) / STEM
+    model = MobileNetV1(width).to(memory_format=torch.channels_last)
+    model.load_state_dict(kept["model"])
+    return Dense(model.eval(), kept["minutes"])
+
+
+# --- result ---------------------------------------------------------------------------------
+
+
+def zero_share(array: torch.Tensor) -> float:
+    """Measure the share of exact zeros."""
+    return (array == 0).double().mean().item()
+
+
+def measure(dense: Dense, sparse: Trainer, validation: ImageSet) -> Result:
+    """Evaluate the dense and the sparse network and count the zeros."""
+    zeros = {
+        f"block {number}": ((layer.out_channels, layer.in_channels), zero_share(layer.weight))
+        for number, layer in enumerate(pointwise_layers(sparse.model).values(), 1)
+    }
+    return Result(
+        dense_top1=top1(dense.model, validation),
+        sparse_top1=top1(sparse.model, validation),
+        images=len(validation),
+        zeros=zeros,
+        minutes=(*dense.minutes, sparse.seconds / 60),
+    )
+
+
+def print_result(result: Result) -> None:
+    """Print zeros and accuracy."""
+    for name, ((outputs, inputs), share) in result.zeros.items():
+        print(f"{name}: {outputs} x {inputs}, {share:.2%} zeros")
+    accuracy = f"dense top-1 {result.dense_top1:.2%}, sparse top-1 {result.sparse_top1:.2%}"
+    print(f"{accuracy}, n = {result.images}")
+
+
+def machine() -> str:
+    """Name the processor, the threads and the PyTorch of this machine."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor()
+    return f"{processor}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+
+
+def training_command(options: argparse.Namespace, default: Callable[[str], object]) -> str:
+    """Spell the command that trains this network: every option that is not its default."""
+    elsewhere = {"command", "train", "validation", "imagenet", "out", "models", "threads"}
+    words = ["python", "tools/cifar10", "train"]
+    for key, value in vars(options).items():
+        if key not in elsewhere | {"validate_every"} and value != default(key):
+            words.append(f"--{key.replace('_', '-')}")
+            words += [] if value is True else np.atleast_1d(value).astype(str).tolist()
+    return shlex.join(words)
+
+
+def listed(values: Sequence[object]) -> str:
+    """Join values for a sentence."""
+    return ", ".join(map(str, values))
+
+
+def write_card(path: Path, result: Result, options: argparse.Namespace, command: str) -> None:
+    """Describe the model file beside it for its users."""
+    rows = (
+        f"| {name} | {outputs} × {inputs} | {share:.2%} |"
+        for name, ((outputs, inputs), share) in result.zeros.items()
+    )
+    sides = {key: listed(vars(options)[key]) for key in ("dense_sides", "sparse_sides")}
+    text = CARD.read_text(encoding="utf-8").format(
+        **vars(options) | {"imagenet": options.imagenet.name, "command": command} | sides,
+        strides=listed(STRIDED),
+        coarse_strides=listed(COARSE_STRIDED),
+        file_bytes=path.stat().st_size,
+        mean=" ".join(map(str, IMAGE_MEAN)),
+        scale=" ".join(map(str, IMAGE_SCALE)),
+        labels=listed(LABELS),
+        day=date.today().isoformat(),
+        dense=result.dense_top1,
+        sparse=result.sparse_top1,
+        images=result.images,
+        error=math.sqrt(result.sparse_top1 * (1 - result.sparse_top1) / result.images),
+        padding=CROP_PADDING,
+        minutes=" + ".join(f"{minutes:.0f}" for minutes in result.minutes),
+        machine=machine(),
+        zeros="\n".join(rows),
+    )
+    path.with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+def train(options: argparse.Namespace, default: Callable[[str], object], sets: Sequence[ImageSet]):
+    """Train what is missing, print the result, write the model file and its card."""
+    images, validation = sets
+    if options.from_dense_twin:
+        dense = load_dense_twin()
+    else:
+        dense = train_dense(options, images, validation)
+        save_dense_twin(dense)
+    sparse = sparse_trainer(options, dense.model, len(images))
+    sparse.fit(images, validation)
+    result = measure(dense, sparse, validation)
+    print_result(result)
+    path = options.models / "cifar10-mobilenet.goss"
+    write_model(sparse.model, path, "sparse")
+    write_card(path, result, options, training_command(options, default))
+    print(f"{path}: {path.stat().st_size:,} bytes")

@@ -1,0 +1,74 @@
+"""Weights of a MobileNet-v1 that was trained on ImageNet, for a network of 32 x 32 images.
+
+Needs ``torch numpy ai-edge-litert``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+# Row i: what pixel i - 1 .. i + 1 of an image gives to the three pixels of the image enlarged to
+# twice its side (bilinearly) that a 3 x 3 kernel with stride 2 sees at output i.
+ENLARGEMENT = ((0.25, 0.0, 0.0), (0.75, 0.75, 0.25), (0.0, 0.25, 0.75))
+
+
+def read_layers(path: Path) -> list[tuple[Tensor, Tensor]]:
+    """Read the convolutions of a ``.tflite`` file, dequantized, in the order of execution.
+
+    Returns
+    -------
+    list
+        Weights float32 [outputs, inputs / groups, height, width] and biases [outputs].
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(path), experimental_op_resolver_type=resolver)
+    interpreter.allocate_tensors()
+    details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+
+    def real(index: int) -> Tensor:
+        scale, zero = details[index]["quantization"]
+        values = scale * (interpreter.get_tensor(index).astype(np.float64) - zero)
+        return torch.from_numpy(values.astype(np.float32))
+
+    order = {"CONV_2D": (0, 3, 1, 2), "DEPTHWISE_CONV_2D": (3, 0, 1, 2)}
+    return [
+        (real(node["inputs"][1]).permute(order[node["op_name"]]), real(node["inputs"][2]))
+        for node in interpreter._get_ops_details()
+        if node["op_name"] in order
+    ]
+
+
+@torch.no_grad()
+def load_imagenet_weights(features: nn.Sequential, path: Path, images: Tensor) -> None:
+    """Give a MobileNet-v1's layers the weights of a file; fresh batch normalisation undoes itself.
+
+    The stem, which has stride 2 in the file and 1 here, answers as the file's would to the image
+    enlarged to twice its side. Batch normalisation, which the file has folded away, is put back
+    with the statistics of `images`, and a scale and shift that take them out again.
+
+    Parameters
+    ----------
+    features
+        Triples of convolution, batch normalisation and activation; width and order as in the file.
+    images
+        Normalised images float32 [n, 3, 32, 32], pixels from -1 to 1.
+    """
+    *layers, _ = read_layers(path)  # the last one names ImageNet's classes
+    enlarge = torch.tensor(ENLARGEMENT)
+    layers[0] = (enlarge @ layers[0][0] @ enlarge.T, layers[0][1])
+    x = images
+    for (conv, norm, activation), (weights, bias) in zip(features, layers, strict=True):
+        conv.weight.copy_(weights)
+        y = conv(x)
+        variance, mean = torch.var_mean(y, (0, 2, 3))
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.copy_(mean + bias)
+        x = activation(norm.eval()(y))

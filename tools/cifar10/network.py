@@ -1,0 +1,93 @@
+"""MobileNet-v1 for images of 32 x 32 pixels, and its file formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from images import IMAGE_MEAN, IMAGE_SCALE, LABELS
+from torch import Tensor, nn
+
+import gossamer
+
+# Output channels at width 1 of the stem and of the blocks, and which blocks have stride 2.
+STEM, BLOCKS = 32, (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+STRIDED = (2, 4, 12)  # counted from 1
+COARSE_STRIDED = (2, 4, 6, 12)  # in the first phase of training
+
+
+def conv_bn_relu6(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """Stack a convolution without bias, batch normalisation and ReLU6."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU6(inplace=True),
+    )
+
+
+class MobileNetV1(nn.Module):
+    """MobileNet-v1 (arXiv:1704.04861) for 32 x 32 images.
+
+    `strided` names the blocks that halve the image; the stem does not.
+    """
+
+    def __init__(
+        self, width: float, strided: Sequence[int] = STRIDED, classes: int = len(LABELS)
+    ) -> None:
+        super().__init__()
+        channels = round(STEM * width)
+        layers = [conv_bn_relu6(3, channels, 3)]
+        for number, full_outputs in enumerate(BLOCKS, 1):
+            outputs, stride = round(full_outputs * width), 2 if number in strided else 1
+            layers.append(conv_bn_relu6(channels, channels, 3, stride, groups=channels))
+            layers.append(conv_bn_relu6(channels, outputs, 1))
+            channels = outputs
+        self.features = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(channels, classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map normalised images [n, 3, 32, 32] to logits [n, classes]."""
+        return self.classifier(self.pool(self.features(image)).flatten(1))
+
+
+def pointwise_layers(model: nn.Module) -> dict[str, nn.Conv2d]:
+    """Every 1 x 1 convolution by name, in the order of execution."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1)
+    }
+
+
+def export_onnx(model: MobileNetV1, path: Path) -> None:
+    """Write the network, with a softmax behind it, for one normalised image."""
+    classifier = (
+        nn.Sequential(model, nn.Softmax(dim=1)).to(memory_format=torch.contiguous_format).eval()
+    )
+    torch.onnx.export(
+        classifier,
+        (torch.zeros(1, 3, 32, 32),),
+        path,
+        input_names=["image"],
+        output_names=["probabilities"],
+        external_data=False,
+        verbose=False,
+    )
+
+
+def write_model(model: MobileNetV1, path: Path, kind: str) -> None:
+    """Write a ``.goss`` file that says how to feed images and read labels, and its ONNX file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {
+        "title": f"MobileNet-v1 for CIFAR-10, {kind}",
+        "license": "Apache-2.0",
+        "labels": "\n".join(LABELS),
+        "image_mean": " ".join(map(str, IMAGE_MEAN)),
+        "image_scale": " ".join(map(str, IMAGE_SCALE)),
+    }
+    export_onnx(model, path.with_suffix(".onnx"))
+    gossamer.convert(path.with_suffix(".onnx"), path, metadata=metadata)
