@@ -136,12 +136,15 @@ typedef struct goss_scale_f32_args {
     float factor;
 } goss_scale_f32_args;
 
-/* sigmoid: y[i] = 1 / (1 + e^-x[i]); silu: y[i] = x[i] / (1 + e^-x[i]); y may be x. */
+/* sigmoid: y[r][i] = 1 / (1 + e^-x[r][i]); silu: y[r][i] = x[r][i] / (1 + e^-x[r][i]); y may be x. */
 typedef struct goss_activation_f32_args {
-    const float *x; /* [count] */
-    float *y;       /* [count] */
-    size_t count;   /* a multiple of the vector, > 0 */
+    const float *x; /* [rows][stride] */
+    float *y;       /* [rows][stride] */
+    size_t rows, stride;
+    size_t count; /* of each row; a multiple of the vector, > 0 */
 } goss_activation_f32_args;
+
+typedef void goss_activation_kernel(const goss_activation_f32_args *);
 
 /* y = exp(x - max(x)) / sum; writes the padding up to the vector too. y may be x. */
 typedef struct goss_softmax_f32_args {
@@ -171,8 +174,7 @@ typedef struct goss_kernels {
     void (*clamp_f32)(const goss_clamp_f32_args *);
     void (*multiply_f32)(const goss_multiply_f32_args *);
     void (*scale_f32)(const goss_scale_f32_args *);
-    void (*sigmoid_f32)(const goss_activation_f32_args *);
-    void (*silu_f32)(const goss_activation_f32_args *);
+    goss_activation_kernel *sigmoid_f32, *silu_f32;
     void (*softmax_f32)(const goss_softmax_f32_args *);
 
     /* Nonzero when all of x[0 .. count) is finite. Any count, any alignment of 4. */

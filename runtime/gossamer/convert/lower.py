@@ -21,17 +21,20 @@ def _clamp_words(attributes: Mapping[str, Any]) -> tuple[float, float]:
     return float(attributes["min"]), float(attributes["max"])
 
 
+ACTIVATIONS = ("sigmoid", "silu")
+
+
 def _conv_words(attributes: Mapping[str, Any]) -> tuple[int | float, ...]:
     geometry = (*attributes["strides"], *attributes["pads"], *attributes["dilations"])
-    return (*map(int, geometry), int(attributes["groups"]), *_clamp_words(attributes))
+    words = (*map(int, geometry), int(attributes["groups"]), *_clamp_words(attributes))
+    activation = attributes.get("activation")
+    return (*words, 1 + ACTIVATIONS.index(activation)) if activation else words
 
 
 def _shape_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
     shape = attributes["shape"]
     return (len(shape), *shape, *[0] * (goss_file.MAX_RANK - len(shape)))
 
-
-ACTIVATIONS = ("sigmoid", "silu")
 
 # Code of each operator, and its attribute words: section 8 of FORMAT.md.
 _Words = Callable[[Mapping[str, Any]], tuple[int | float, ...]]

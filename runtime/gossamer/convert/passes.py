@@ -34,6 +34,7 @@ def optimize(graph: Graph) -> None:
     fuse_residuals(graph)
     fuse(graph, merge_clamp)
     fuse_silu(graph)
+    fuse(graph, merge_activation)
     merge_reshapes(graph)
     fuse(graph, merge_reshape_into_pool)
     replace_reshape(graph)
@@ -252,6 +253,14 @@ def merge_clamp(first: Node, second: Node) -> bool:
     low, high = second.attributes["min"], second.attributes["max"]
     for bound in ("min", "max"):
         first.attributes[bound] = min(max(first.attributes[bound], low), high)
+    return True
+
+
+def merge_activation(first: Node, second: Node) -> bool:
+    """Let a convolution do the sigmoid or SiLU behind it, while its result lies in a cache."""
+    if second.op != "activation" or first.op != "conv" or "activation" in first.attributes:
+        return False
+    first.attributes["activation"] = second.attributes["kind"]
     return True
 
 
