@@ -99,7 +99,10 @@ static inline vf32 gelu_tanh(vf32 x)
 __attribute__((always_inline)) static inline void apply(const goss_activation_f32_args *a, vf32 (*f)(vf32))
 {
     assert(a->count % VF32_LANES == 0);
-    for (size_t i = 0; i < a->count; i += VF32_LANES) vf32_store(a->y + i, f(vf32_load(a->x + i)));
+    const float *x = a->x;
+    float *y = a->y;
+    for (size_t row = 0; row < a->rows; row++, x += a->stride, y += a->stride)
+        for (size_t i = 0; i < a->count; i += VF32_LANES) vf32_store(y + i, f(vf32_load(x + i)));
 }
 
 void GOSS_KERNEL(hard_swish_f32)(const goss_activation_f32_args *a) { apply(a, hard_swish); }

@@ -155,11 +155,12 @@ typedef struct goss_scale_f32_args {
     float factor;
 } goss_scale_f32_args;
 
-/* sigmoid: y[i] = 1 / (1 + e^-x[i]); silu: y[i] = x[i] / (1 + e^-x[i]); y may be x. */
+/* y[r][i] = f(x[r][i]), of the function that the kernel is named after; y may be x. */
 typedef struct goss_activation_f32_args {
-    const float *x; /* [count] */
-    float *y;       /* [count] */
-    size_t count;   /* a multiple of the vector, > 0 */
+    const float *x; /* [rows][stride] */
+    float *y;       /* [rows][stride] */
+    size_t rows, stride;
+    size_t count; /* of each row; a multiple of the vector, > 0 */
 } goss_activation_f32_args;
 
 /* y[i] = x[i] where x[i] is positive, else slope * x[i]; y may be x. */
@@ -169,6 +170,8 @@ typedef struct goss_leaky_relu_f32_args {
     size_t count;   /* a multiple of the vector, > 0 */
     float slope;
 } goss_leaky_relu_f32_args;
+
+typedef void goss_activation_kernel(const goss_activation_f32_args *);
 
 /* y = exp(x - max(x)) / sum; writes the padding up to the vector too. y may be x. */
 typedef struct goss_softmax_f32_args {
@@ -200,17 +203,9 @@ typedef struct goss_kernels {
     void (*clamp_f32)(const goss_clamp_f32_args *);
     void (*multiply_f32)(const goss_multiply_f32_args *);
     void (*scale_f32)(const goss_scale_f32_args *);
-    void (*sigmoid_f32)(const goss_activation_f32_args *);
-    void (*silu_f32)(const goss_activation_f32_args *);
     /* As FORMAT.md section 8, operator 8, says. */
-    void (*hard_swish_f32)(const goss_activation_f32_args *);
-    void (*tanh_f32)(const goss_activation_f32_args *);
-    void (*elu_f32)(const goss_activation_f32_args *);
-    void (*softplus_f32)(const goss_activation_f32_args *);
-    void (*mish_f32)(const goss_activation_f32_args *);
-    void (*erf_f32)(const goss_activation_f32_args *);
-    void (*gelu_f32)(const goss_activation_f32_args *);
-    void (*gelu_tanh_f32)(const goss_activation_f32_args *);
+    goss_activation_kernel *sigmoid_f32, *silu_f32, *hard_swish_f32, *tanh_f32, *elu_f32, *softplus_f32, *mish_f32,
+        *erf_f32, *gelu_f32, *gelu_tanh_f32;
     void (*leaky_relu_f32)(const goss_leaky_relu_f32_args *);
     void (*softmax_f32)(const goss_softmax_f32_args *);
 

@@ -1,21 +1,15 @@
 /* Activations that are not a clamp. Threads take runs of the whole buffer, padding included. */
+#include "activation.h"
+
 #include <stdio.h>
-#include <string.h>
 
 #include "error.h"
-#include "op.h"
 #include "runs.h"
 
-typedef struct activation {
-    void (*kernel)(const goss_activation_f32_args *);
-    const char *name;
-} activation;
-
-/* FORMAT.md section 8, operator 8. */
-static goss_status find(const goss_layer *layer, uint32_t kind, activation *found, goss_error *error)
+goss_status goss_activation_find(const goss_layer *layer, uint32_t kind, goss_activation *activation, goss_error *error)
 {
     const goss_kernels *k = layer->kernels;
-    const activation known[] = {
+    const goss_activation known[] = {
         {k->sigmoid_f32, "sigmoid_f32"},     {k->silu_f32, "silu_f32"}, {k->hard_swish_f32, "hard_swish_f32"},
         {k->tanh_f32, "tanh_f32"},           {k->elu_f32, "elu_f32"},   {k->softplus_f32, "softplus_f32"},
         {k->mish_f32, "mish_f32"},           {k->erf_f32, "erf_f32"},   {k->gelu_f32, "gelu_f32"},
@@ -23,37 +17,37 @@ static goss_status find(const goss_layer *layer, uint32_t kind, activation *foun
     };
     enum { KNOWN = sizeof known / sizeof *known };
     if (kind >= KNOWN)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): kind %u; this build knows 0 to %d", layer->name,
-                         layer->op->name, kind, KNOWN - 1);
-    *found = known[kind];
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): activation %u; this build knows 0 to %d",
+                         layer->name, layer->op->name, kind, KNOWN - 1);
+    *activation = known[kind];
     return GOSS_OK;
 }
 
 static void activate_run(const void *context, size_t index, size_t thread)
 {
     const goss_layer *layer = context;
-    const activation *state = layer->state;
+    const goss_activation *activation = layer->state;
     const goss_run run = goss_run_of(layer, index);
     (void)thread;
-    state->kernel(&(goss_activation_f32_args){
-        .x = layer->inputs[0]->data + run.first, .y = layer->output->data + run.first, .count = run.count});
+    activation->kernel(&(goss_activation_f32_args){
+        .x = layer->inputs[0]->data + run.first, .y = layer->output->data + run.first, .rows = 1, .count = run.count});
 }
 
 static void run(const goss_layer *layer) { goss_pool_run(layer->pool, goss_run_count(layer), activate_run, layer); }
 
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
-    activation found = {0};
+    goss_activation activation;
     goss_status status = goss_layer_need_value(layer, 0, error);
-    if (!status) status = find(layer, goss_layer_u32(layer, 0), &found, error);
-    if (!status) status = goss_layer_allocate_state(layer, sizeof found, error);
+    if (!status) status = goss_activation_find(layer, goss_layer_u32(layer, 0), &activation, error);
+    if (!status) status = goss_layer_allocate_state(layer, sizeof activation, error);
     if (status) return status;
-    memcpy(layer->state, &found, sizeof found);
+    *(goss_activation *)layer->state = activation;
 
     const goss_value *x = layer->inputs[0];
     layer->run = run;
     layer->in_place = true;
-    snprintf(layer->kernel_name, sizeof layer->kernel_name, "%s", found.name);
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "%s", activation.name);
     return goss_value_set_shape(layer->output, x->rank, x->dims, layer->kernels->lanes, error);
 }
 

@@ -1,6 +1,7 @@
 /* Convolution: attributes, shapes, and which kind it is. */
 #include "conv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "error.h"
@@ -26,7 +27,9 @@ static goss_status read_attributes(const goss_layer *layer, goss_conv *conv, gos
         if (*fields[i] > LARGEST || (!pad && *fields[i] == 0))
             return corrupt(layer, names[i], *fields[i], pad ? "0 to 32768" : "1 to 32768", error);
     }
-    return goss_layer_clamp(layer, 9, &conv->min, &conv->max, error);
+    const goss_status status = goss_layer_clamp(layer, 9, &conv->min, &conv->max, error);
+    const uint32_t activation = goss_layer_u32(layer, 11); /* a kind and 1 */
+    return status || activation == 0 ? status : goss_activation_find(layer, activation - 1, &conv->activation, error);
 }
 
 /* Output size along one axis; 0 when the dilated kernel does not fit into the padded input. */
@@ -106,6 +109,24 @@ static void count_macs(goss_layer *layer, const goss_conv *conv)
     layer->dense_macs = outputs * conv->weights->rows * conv->weights->columns;
 }
 
+static goss_status plan_kind(goss_layer *layer, const goss_conv *conv, bool pointwise, goss_error *error)
+{
+    if (pointwise) return goss_conv_pointwise_plan(layer, conv, error);
+    if (conv->groups == 1) return goss_conv_packed_plan(layer, conv, error);
+    if (conv->weights->sparse || conv->weights->block_rows != 1)
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): depthwise weights must be dense in blocks of 1",
+                         layer->name);
+    return goss_conv_depthwise_is_square(conv) ? goss_conv_depthwise_square_plan(layer, conv, error)
+                                               : goss_conv_depthwise_plan(layer, conv, error);
+}
+
+static void name_activation(goss_layer *layer, const goss_conv *conv)
+{
+    const size_t length = strlen(layer->kernel_name);
+    if (conv->activation.kernel)
+        snprintf(layer->kernel_name + length, sizeof layer->kernel_name - length, " + %s", conv->activation.name);
+}
+
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
     goss_conv conv = {
@@ -126,14 +147,9 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     if (status) return status;
     count_macs(layer, &conv);
 
-    if (conv.groups > 1) {
-        if (conv.weights->sparse || conv.weights->block_rows != 1)
-            return goss_fail(error, GOSS_UNSUPPORTED,
-                             "node '%.60s' (conv): depthwise weights must be dense in blocks of 1", layer->name);
-        return goss_conv_depthwise_is_square(&conv) ? goss_conv_depthwise_square_plan(layer, &conv, error)
-                                                    : goss_conv_depthwise_plan(layer, &conv, error);
-    }
-    return pointwise ? goss_conv_pointwise_plan(layer, &conv, error) : goss_conv_packed_plan(layer, &conv, error);
+    status = plan_kind(layer, &conv, pointwise, error);
+    if (!status) name_activation(layer, &conv);
+    return status;
 }
 
 static goss_status check_normalization(const goss_layer *layer, const goss_conv *conv, goss_error *error)
@@ -166,11 +182,20 @@ static goss_status plan_pixels(goss_layer *layer, goss_error *error)
     if (status) return status;
     if (conv.groups != 1) return corrupt(layer, "groups", conv.groups, "1", error);
     count_macs(layer, &conv);
-    return goss_conv_packed_plan(layer, &conv, error);
+    status = goss_conv_packed_plan(layer, &conv, error);
+    if (!status) name_activation(layer, &conv);
+    return status;
 }
 
 const goss_op goss_op_conv_pixels = {
-    .name = "conv_pixels", .code = 10, .inputs = 4, .attributes = 11, .plan = plan_pixels};
+    .name = "conv_pixels", .code = 10, .inputs = 4, .attributes = 11, .optional_attributes = 1, .plan = plan_pixels};
 
 const goss_op goss_op_conv = {
-    .name = "conv", .code = 1, .inputs = 3, .optional_inputs = 1, .attributes = 11, .plan = plan};
+    .name = "conv",
+    .code = 1,
+    .inputs = 3,
+    .optional_inputs = 1,
+    .attributes = 11,
+    .optional_attributes = 1,
+    .plan = plan,
+};

@@ -2,7 +2,7 @@
 #ifndef GOSS_CONV_H
 #define GOSS_CONV_H
 
-#include "op.h"
+#include "activation.h"
 
 /* FORMAT.md section 8, operators 1 and 10, with the shapes it was checked against. */
 typedef struct goss_conv {
@@ -10,7 +10,8 @@ typedef struct goss_conv {
     uint32_t kernel_y, kernel_x;
     uint32_t channels, in_y, in_x, out_y, out_x;
     float min, max;
-    const goss_value *x; /* [N,C,H,W]; with a normalization [N,H,W,C] */
+    goss_activation activation; /* behind the clamp */
+    const goss_value *x;        /* [N,C,H,W]; with a normalization [N,H,W,C] */
     const goss_weights *weights, *bias;
     const goss_weights *normalization; /* [2,C]: mean and scale of interleaved pixels; or NULL */
     const goss_value *residual;        /* like the output, added to it before the clamp; or NULL */

@@ -12,6 +12,7 @@ typedef struct depthwise_state {
     goss_pack pack;
     size_t multiplier; /* output channels an input channel */
     float min, max;
+    goss_activation_kernel *activation; /* or NULL */
     uint32_t tap_offset[];
 } depthwise_state;
 
@@ -40,6 +41,7 @@ static void run_channel(const void *context, size_t index, size_t thread)
             .min = state->min,
             .max = state->max,
         });
+        goss_activate(state->activation, y->data + channel * y->stride, 1, y->stride, y->stride);
     }
 }
 
@@ -60,6 +62,7 @@ goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, g
     state->multiplier = conv->weights->rows / conv->groups;
     state->min = conv->min;
     state->max = conv->max;
+    state->activation = conv->activation.kernel;
     for (size_t tap = 0; tap < taps; tap++)
         state->tap_offset[tap] = (uint32_t)(goss_pack_tap(&state->pack, conv, (uint32_t)(tap / conv->kernel_x),
                                                           (uint32_t)(tap % conv->kernel_x)) *

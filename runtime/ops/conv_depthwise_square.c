@@ -9,6 +9,7 @@
 typedef struct square_state {
     goss_depthwise_square_f32_args args; /* all but x, weights, y, bias */
     size_t multiplier;                   /* output channels an input channel */
+    goss_activation_kernel *activation;  /* or NULL */
     uint32_t inside[];
 } square_state;
 
@@ -35,6 +36,7 @@ static void run_channel(const void *context, size_t channel, size_t thread)
     args.bias = layer->weights[2]->values[row];
     args.y = y->data + channel * y->stride;
     layer->kernels->depthwise_square_f32(&args);
+    goss_activate(state->activation, args.y, 1, y->stride, y->stride);
 }
 
 static void run(const goss_layer *layer)
@@ -52,6 +54,7 @@ goss_status goss_conv_depthwise_square_plan(goss_layer *layer, const goss_conv *
     for (size_t i = 0; i < words; i++)
         state->inside[i] = i >= conv->pad_left && i - conv->pad_left < conv->in_x ? UINT32_MAX : 0;
     state->multiplier = conv->weights->rows / conv->groups;
+    state->activation = conv->activation.kernel;
     state->args = (goss_depthwise_square_f32_args){
         .inside = (const float *)(const void *)state->inside,
         .y_floats = layer->output->stride,

@@ -149,8 +149,8 @@ goss_status goss_conv_packed_plan(goss_layer *layer, const goss_conv *conv, goss
             for (uint32_t kx = 0; kx < conv->kernel_x; kx++)
                 *column++ = (uint32_t)((c * state->pack.plane_floats + goss_pack_tap(&state->pack, conv, ky, kx)) *
                                        sizeof(float));
-    goss_spmm_plan(layer, layer->kernels->pointwise_f32, conv->weights, conv->bias, conv->min, conv->max, 1,
-                   column_offset, state->offsets, &state->spmm);
+    goss_spmm_plan(layer, layer->kernels->pointwise_f32, conv->weights, conv->bias, conv->min, conv->max,
+                   conv->activation.kernel, 1, column_offset, state->offsets, &state->spmm);
 
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "packed%s + pointwise_f32_%ux1",

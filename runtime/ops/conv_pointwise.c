@@ -51,7 +51,11 @@ static size_t divide_work(const goss_layer *layer, const goss_conv *conv, pointw
     const size_t stride = layer->output->stride, tasks = layer->threads > 1 ? layer->threads * TASKS_PER_THREAD : 1;
     const size_t tile = goss_spmm_tile(layer, conv->weights), tiles = (stride + tile - 1) / tile;
     const bool by_pixels = tiles >= tasks * GROUP_TILES;
-    const size_t group_tiles = by_pixels ? (tiles + tasks - 1) / tasks : tiles;
+    size_t group_tiles = by_pixels ? (tiles + tasks - 1) / tasks : tiles;
+    if (conv->activation.kernel) { /* follows a group, and finds it in the cache */
+        const size_t cached = PART_BYTES / (conv->weights->rows * tile * sizeof(float));
+        if (group_tiles > cached) group_tiles = cached > GROUP_TILES ? cached : GROUP_TILES;
+    }
 
     state->group_pixels = group_tiles * tile;
     state->groups = (tiles + group_tiles - 1) / group_tiles;
@@ -73,8 +77,8 @@ goss_status goss_conv_pointwise_plan(goss_layer *layer, const goss_conv *conv, g
     uint32_t *column_offset = state->offsets + offsets;
     for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * conv->x->stride * sizeof(float));
     const size_t cuts = divide_work(layer, conv, state);
-    goss_spmm_plan(layer, layer->kernels->pointwise_f32, conv->weights, conv->bias, conv->min, conv->max, cuts,
-                   column_offset, state->offsets, &state->spmm);
+    goss_spmm_plan(layer, layer->kernels->pointwise_f32, conv->weights, conv->bias, conv->min, conv->max,
+                   conv->activation.kernel, cuts, column_offset, state->offsets, &state->spmm);
 
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "pointwise_f32_%ux1%s", conv->weights->block_rows,

@@ -71,7 +71,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     fully_connected_state *state = layer->state;
     uint32_t *column_offset = state->offsets + offsets;
     for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * sizeof(float));
-    goss_spmm_plan(layer, layer->kernels->fully_connected_f32, weights, bias, min, max, cuts(layer, weights),
+    goss_spmm_plan(layer, layer->kernels->fully_connected_f32, weights, bias, min, max, NULL, cuts(layer, weights),
                    column_offset, state->offsets, &state->spmm);
 
     layer->macs = (uint64_t)layer->output->images * weights->elements;

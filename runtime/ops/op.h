@@ -30,10 +30,11 @@ typedef struct goss_layer goss_layer;
 
 typedef struct goss_op {
     const char *name;
-    uint32_t code;            /* FORMAT.md section 8 */
-    uint32_t inputs;          /* weights included */
-    uint32_t optional_inputs; /* that may follow */
-    uint32_t attributes;      /* 32-bit words */
+    uint32_t code;                /* FORMAT.md section 8 */
+    uint32_t inputs;              /* weights included */
+    uint32_t optional_inputs;     /* that may follow */
+    uint32_t attributes;          /* 32-bit words */
+    uint32_t optional_attributes; /* that may follow: 0 or 1; a word that is absent is 0 */
 
     /* Checks the layer's inputs and attributes, gives the output its shape (goss_value_set_shape), chooses how to run
      * and says so in kernel_name and reason. */
@@ -45,6 +46,7 @@ struct goss_layer {
     const goss_op *op;
     const char *name;
     const unsigned char *attributes;
+    uint32_t attribute_count; /* words */
     const goss_kernels *kernels;
     const goss_value *inputs[GOSS_NODE_MAX_INPUTS];    /* NULL where the input is weights, or absent */
     const goss_weights *weights[GOSS_NODE_MAX_INPUTS]; /* NULL where it is not */
@@ -62,7 +64,7 @@ struct goss_layer {
     size_t scratch_bytes;
     bool in_place; /* the output may take the memory of an input that nobody else needs */
     uint64_t macs, dense_macs;
-    char kernel_name[40];
+    char kernel_name[48];
     char reason[120];
 };
 
@@ -81,7 +83,7 @@ goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_
 /* Allocates layer->state. */
 goss_status goss_layer_allocate_state(goss_layer *layer, size_t bytes, goss_error *error);
 
-/* The attribute word at that position. */
+/* The attribute word at that position; 0 where it is absent. */
 uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position);
 
 /* The two attribute words `min`, `max` at that position, checked. */

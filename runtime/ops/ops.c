@@ -62,8 +62,8 @@ goss_status goss_layer_allocate_state(goss_layer *layer, size_t bytes, goss_erro
 
 uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position)
 {
-    uint32_t word;
-    memcpy(&word, layer->attributes + 4 * position, sizeof word);
+    uint32_t word = 0;
+    if (position < layer->attribute_count) memcpy(&word, layer->attributes + 4 * position, sizeof word);
     return word;
 }
 

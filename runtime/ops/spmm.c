@@ -34,8 +34,8 @@ static void explain(goss_layer *layer, const goss_weights *weights)
 }
 
 /* One more part: the first `block_rows` block rows of what `rest` describes. Moves `rest` behind them. */
-static void cut_part(goss_spmm *spmm, goss_matrix_kernel *const *kernels, uint32_t rows, size_t block_rows,
-                     size_t *first_row, goss_pointwise_f32_args *rest)
+static void cut_part(goss_spmm *spmm, goss_matrix_kernel *const *kernels, goss_activation_kernel *activation,
+                     uint32_t rows, size_t block_rows, size_t *first_row, goss_pointwise_f32_args *rest)
 {
     if (block_rows == 0) return;
     goss_spmm_part *part = &spmm->part[spmm->parts++];
@@ -43,6 +43,8 @@ static void cut_part(goss_spmm *spmm, goss_matrix_kernel *const *kernels, uint32
         .kernel = kernels[log2_of(rows)],
         .args = *rest,
         .first_row = *first_row,
+        .rows = block_rows * rows,
+        .activation = activation,
     };
     part->args.block_rows = block_rows;
 
@@ -56,7 +58,7 @@ static void cut_part(goss_spmm *spmm, goss_matrix_kernel *const *kernels, uint32
     rest->weights += blocks * rows;
     rest->bias += block_rows * rows;
     rest->block_rows -= block_rows;
-    *first_row += block_rows * rows;
+    *first_row += part->rows;
 }
 
 /* How many of the next block rows hold about `share` blocks; at least 1. */
@@ -69,8 +71,8 @@ static size_t rows_of_share(const goss_pointwise_f32_args *rest, size_t share)
 }
 
 void goss_spmm_plan(goss_layer *layer, goss_matrix_kernel *const *kernels, const goss_weights *weights,
-                    const goss_weights *bias, float min, float max, size_t cuts, const uint32_t *column_offset,
-                    uint32_t *offsets, goss_spmm *spmm)
+                    const goss_weights *bias, float min, float max, goss_activation_kernel *activation, size_t cuts,
+                    const uint32_t *column_offset, uint32_t *offsets, goss_spmm *spmm)
 {
     const size_t whole = weights->rows / weights->block_rows, left = weights->rows % weights->block_rows;
     if (weights->sparse)
@@ -95,10 +97,10 @@ void goss_spmm_plan(goss_layer *layer, goss_matrix_kernel *const *kernels, const
     while (rest.block_rows > 0) {
         const bool last = spmm->parts + 1 >= cuts;
         const size_t rows = last ? rest.block_rows : rows_of_share(&rest, share);
-        cut_part(spmm, kernels, weights->block_rows, rows, &first_row, &rest);
+        cut_part(spmm, kernels, activation, weights->block_rows, rows, &first_row, &rest);
     }
     rest.block_rows = left;
-    cut_part(spmm, kernels, 1, left, &first_row, &rest);
+    cut_part(spmm, kernels, activation, 1, left, &first_row, &rest);
     explain(layer, weights);
 }
 
@@ -112,6 +114,7 @@ void goss_spmm_run_part(const goss_spmm_part *part, const float *x, const float 
     args.y_stride = y_stride;
     args.pixels = pixels;
     part->kernel(&args);
+    goss_activate(part->activation, args.y, part->rows, y_stride, pixels);
 }
 
 void goss_spmm_run(const goss_spmm *spmm, const float *x, float *y, size_t y_stride, size_t pixels)

@@ -353,9 +353,13 @@ static goss_status read_node(reader *r, const goss_model *model, uint32_t index,
 
     const uint32_t offset = read_u32(record + 32), words = read_u32(record + 36);
     const size_t available = r->sections[ATTRIBUTES].bytes / 4;
-    if (words != node->op->attributes || offset > available || words > available - offset)
-        return CORRUPT(r, "node '%.60s' (%s): %u attribute words at %u; %u expected within %zu", node->name,
-                       node->op->name, words, offset, node->op->attributes, available);
+    const uint32_t least = node->op->attributes;
+    if (words < least || words > least + node->op->optional_attributes || offset > available ||
+        words > available - offset)
+        return CORRUPT(r, "node '%.60s' (%s): %u attribute words at %u; %u%s expected within %zu", node->name,
+                       node->op->name, words, offset, least, node->op->optional_attributes ? " or one more" : "",
+                       available);
+    node->attribute_count = words;
     node->attributes = r->sections[ATTRIBUTES].data + (size_t)offset * 4;
     return GOSS_OK;
 }

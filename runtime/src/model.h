@@ -23,7 +23,8 @@ typedef struct goss_node {
     uint32_t input_count;
     uint32_t inputs[GOSS_NODE_MAX_INPUTS];
     uint32_t output;
-    const unsigned char *attributes; /* 32-bit words, as many as the operator says */
+    const unsigned char *attributes; /* 32-bit words */
+    uint32_t attribute_count;        /* as the operator says, with or without its optional ones */
 } goss_node;
 
 struct goss_model {

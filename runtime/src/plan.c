@@ -25,6 +25,7 @@ static goss_status plan_layer(goss_plan *plan, const goss_node *node, goss_layer
     layer->op = node->op;
     layer->name = node->name;
     layer->attributes = node->attributes;
+    layer->attribute_count = node->attribute_count;
     layer->kernels = plan->kernels;
     layer->pool = plan->pool;
     layer->threads = goss_pool_threads(plan->pool);

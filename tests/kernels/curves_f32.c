@@ -30,7 +30,7 @@ static points begin(test *t, const char *name, size_t count, bool in_place)
     static void test_##name(test *t, size_t count, bool in_place)                                                      \
     {                                                                                                                  \
         const points p = begin(t, #name "_f32", count, in_place);                                                      \
-        RUN_KERNEL(t, name##_f32, &(goss_activation_f32_args){.x = p.x, .y = p.y, .count = count});                    \
+        RUN_KERNEL(t, name##_f32, &(goss_activation_f32_args){.x = p.x, .y = p.y, .rows = 1, .count = count});         \
         for (size_t i = 0; i < count; i++) expect_close(t, i, p.y[i], reference_##name##_f32(p.before[i]));            \
         case_end(t);                                                                                                   \
     }

@@ -86,19 +86,28 @@ static float *curve_points(test *t, size_t count)
     return x;
 }
 
-static void test_activations(test *t, size_t count, placement where)
+/* Rows with a gap that keeps what it holds between them. */
+static void test_activations(test *t, size_t rows, size_t count, size_t gap, placement where)
 {
-    case_begin(t, "sigmoid_f32, silu_f32", "count %zu, %s", count, placement_names[where]);
-    float *x = curve_points(t, count), *other = copy(t, x, count);
-    const float *before = copy(t, x, count);
-    float *sigmoid = where == OVER_A ? x : output_new(t, count * sizeof *sigmoid);
-    float *silu = where == OVER_A ? other : output_new(t, count * sizeof *silu);
+    case_begin(t, "sigmoid_f32, silu_f32", "%zu rows of %zu, %zu apart, %s", rows, count, gap, placement_names[where]);
+    const size_t stride = count + gap, all = rows * stride;
+    float *x = curve_points(t, all), *other = copy(t, x, all);
+    const float *before = copy(t, x, all);
+    float *sigmoid = where == OVER_A ? x : copy(t, x, all), *silu = where == OVER_A ? other : copy(t, x, all);
+    goss_activation_f32_args args = {.rows = rows, .stride = stride, .count = count};
 
-    RUN_KERNEL(t, sigmoid_f32, &(goss_activation_f32_args){.x = x, .y = sigmoid, .count = count});
-    RUN_KERNEL(t, silu_f32, &(goss_activation_f32_args){.x = other, .y = silu, .count = count});
-    for (size_t i = 0; i < count; i++) {
-        expect_close(t, i, sigmoid[i], reference_sigmoid_f32(before[i]));
-        expect_close(t, i, silu[i], reference_silu_f32(before[i]));
+    args.x = x, args.y = sigmoid;
+    RUN_KERNEL(t, sigmoid_f32, &args);
+    args.x = other, args.y = silu;
+    RUN_KERNEL(t, silu_f32, &args);
+    for (size_t i = 0; i < all; i++) {
+        if (i % stride < count) {
+            expect_close(t, i, sigmoid[i], reference_sigmoid_f32(before[i]));
+            expect_close(t, i, silu[i], reference_silu_f32(before[i]));
+        } else {
+            expect_same(t, i, sigmoid[i], before[i]);
+            expect_same(t, i, silu[i], before[i]);
+        }
     }
     case_end(t);
 }
@@ -116,7 +125,8 @@ void test_elementwise_f32(test *t)
         for (placement where = APART; where < PLACEMENTS; where++) test_multiply(t, count, where);
         for (placement where = APART; where <= OVER_A; where++) {
             test_scale(t, count, where);
-            test_activations(t, count, where);
+            for (size_t rows = 1; rows <= 3; rows++)
+                test_activations(t, rows, count, (rows - 1) * t->kernels->lanes, where);
         }
     }
 }

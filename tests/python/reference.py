@@ -41,7 +41,12 @@ class Node:
         return struct.unpack_from(f"<{count}I", self.words)
 
     def clamp(self):
-        return struct.unpack("<2f", self.words[-8:])
+        first = 36 if self.op.startswith("conv") else 0
+        return struct.unpack_from("<2f", self.words, first)
+
+    def activation(self):
+        """Of a convolution: 0 none, 1 sigmoid, 2 SiLU."""
+        return struct.unpack_from("<I", self.words, 44)[0] if len(self.words) > 44 else 0
 
 
 @dataclass
@@ -57,7 +62,11 @@ class Model:
         def residual(node):
             return " + residual" if node.op == "conv" and len(node.inputs) == 4 else ""
 
-        return [node.op + residual(node) for node in self.nodes]
+        def activation(node):
+            kind = node.activation() if node.op.startswith("conv") else 0
+            return ("", " + sigmoid", " + silu")[kind]
+
+        return [node.op + residual(node) + activation(node) for node in self.nodes]
 
 
 def sections(data):
@@ -236,12 +245,14 @@ def compute(node, inputs):
         if len(inputs) == 4:
             assert inputs[3].shape == y.shape
             y += inputs[3]
-        return np.clip(y, *node.clamp())
+        y = np.clip(y, *node.clamp())
+        return activate(y, node.activation() - 1) if node.activation() else y
     if node.op == "conv_pixels":
         words, (mean, scale) = node.integers(9), inputs[3]
         planes = ((x - mean) * scale).transpose(0, 3, 1, 2)
         y = conv(planes, *inputs[1:3], words[0:2], words[2:6], words[6:8], words[8])
-        return np.clip(y, *node.clamp())
+        y = np.clip(y, *node.clamp())
+        return activate(y, node.activation() - 1) if node.activation() else y
     if node.op == "fully_connected":
         return np.clip(x @ inputs[1].T + inputs[2], *node.clamp())
     if node.op == "global_average_pool":

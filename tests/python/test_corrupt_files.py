@@ -238,7 +238,9 @@ def test_each_tensor_field_is_checked(
         (STEM_NODE, 28, 10**6, "output tensor 1000000"),
         (STEM_NODE, 32, 10**6, "11 attribute words at 1000000"),
         (STEM_NODE, 32, 2**32 - 1, "11 attribute words"),
-        (STEM_NODE, 36, 10, r"'stem' \(conv\): 10 attribute words"),
+        (STEM_NODE, 36, 10, r"'stem' \(conv\): 10 attribute words at 0; 11 or one more expected"),
+        (STEM_NODE, 36, 13, r"'stem' \(conv\): 13 attribute words"),
+        (STEM_NODE, 36, 12, r"'stem' \(conv\): activation [0-9]+; this build knows 0 and 1"),
         (RESIDUAL_NODE, 16, IMAGE, "'residual'"),
     ],
 )

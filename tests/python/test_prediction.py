@@ -91,6 +91,14 @@ def test_every_depthwise_convolution_has_a_cost(kernel, stride, dilation):
     assert 1e-7 < node_seconds(node, COSTS) < 1e-2
 
 
+def test_an_activation_takes_as_long_within_a_convolution_as_alone():
+    node = conv(np.ones((32, 32, 1, 1)))
+    without = node_seconds(node, COSTS)
+    node.attributes["activation"] = "silu"
+    alone = node_seconds(NODES[Op.ACTIVATION], COSTS) - COSTS.operators.layer * 1e-12
+    assert node_seconds(node, COSTS) == pytest.approx(without + alone)
+
+
 @pytest.fixture(scope="module")
 def network():
     data = zoo.build("efficientnet_b0", width=0.25, resolution=64, sparsity=0.5)

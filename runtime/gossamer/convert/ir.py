@@ -4,8 +4,9 @@
 op                   inputs                                    attributes
 ===================  ========================================  ===================================
 conv                 x (N,C,H,W), weights (M,C/groups,kh,kw),  strides, pads (top, left, bottom,
-                     bias (M); a pointwise one also what it    right), dilations, groups, min, max
-                     adds before the clamp (N,M,H,W)
+                     bias (M); a pointwise one also what it    right), dilations, groups, min, max;
+                     adds before the clamp (N,M,H,W)           some: activation behind the clamp,
+                                                               as kind below
 fully_connected      x (N,C), weights (M,C), bias (M)          min, max
 global_average_pool  x (N,C,H,W)                               keep_dims
 add                  a, b of one shape                         min, max

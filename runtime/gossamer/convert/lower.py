@@ -21,9 +21,18 @@ def _clamp_words(attributes: Mapping[str, Any]) -> tuple[float, float]:
     return float(attributes["min"]), float(attributes["max"])
 
 
+# In the order of their numbers.
+ACTIVATIONS = (
+    *("sigmoid", "silu", "hard_swish", "tanh", "elu"),
+    *("softplus", "mish", "erf", "gelu", "gelu_tanh"),
+)
+
+
 def _conv_words(attributes: Mapping[str, Any]) -> tuple[int | float, ...]:
     geometry = (*attributes["strides"], *attributes["pads"], *attributes["dilations"])
-    return (*map(int, geometry), int(attributes["groups"]), *_clamp_words(attributes))
+    words = (*map(int, geometry), int(attributes["groups"]), *_clamp_words(attributes))
+    activation = attributes.get("activation")
+    return (*words, 1 + ACTIVATIONS.index(activation)) if activation else words
 
 
 def _shape_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
@@ -39,12 +48,6 @@ def _window_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
 def _average_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
     return (*_window_words(attributes), *map(int, attributes["counted"]))
 
-
-# In the order of their numbers.
-ACTIVATIONS = (
-    *("sigmoid", "silu", "hard_swish", "tanh", "elu"),
-    *("softplus", "mish", "erf", "gelu", "gelu_tanh"),
-)
 
 # Code of each operator, and its attribute words: section 8 of FORMAT.md.
 _Words = Callable[[Mapping[str, Any]], tuple[int | float, ...]]

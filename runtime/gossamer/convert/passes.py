@@ -37,6 +37,7 @@ def optimize(graph: Graph) -> None:
     replace_scale_shift(graph)
     fuse_residuals(graph)
     fuse(graph, merge_clamp)
+    fuse(graph, merge_activation)
     fuse_shuffles(graph)
     merge_reshapes(graph)
     fuse(graph, merge_reshape_into_pool)
@@ -298,6 +299,14 @@ def fuse_shuffles(graph: Graph) -> None:
         if node.op == "transpose":
             axes = list(node.attributes["axes"])
             graph.add_problem(node, f"axes {axes}; a shuffle of channels in groups expected")
+
+
+def merge_activation(first: Node, second: Node) -> bool:
+    """Let a convolution do the activation behind it, while its result lies in a cache."""
+    if second.op != "activation" or first.op != "conv" or "activation" in first.attributes:
+        return False
+    first.attributes["activation"] = second.attributes["kind"]
+    return True
 
 
 def merge_reshape_into_pool(first: Node, second: Node) -> bool:

@@ -101,6 +101,8 @@ def node_seconds(
         cost += _matrix(node, costs, matrix)
     else:
         cost += _OPERATORS[node.op](node, operators)
+    if "activation" in node.attributes:  # of a convolution
+        cost += _elementwise(node.attributes["activation"])(node, operators)
     return cost * 1e-12
 
 

@@ -86,7 +86,9 @@ def _clamp(words: bytes) -> dict[str, float]:
 def _conv(words: bytes) -> dict[str, Any]:
     numbers = struct.unpack_from("<9I", words)
     geometry = {"strides": numbers[:2], "pads": numbers[2:6], "dilations": numbers[6:8]}
-    return {**geometry, "groups": numbers[8], **_clamp(words[36:])}
+    kind = _number(words[44:])  # absent: 0, none
+    activation = {"activation": ACTIVATIONS[kind - 1]} if kind else {}
+    return {**geometry, "groups": numbers[8], **_clamp(words[36:44]), **activation}
 
 
 def _shape(words: bytes) -> tuple[int, ...]:

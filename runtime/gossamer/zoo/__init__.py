@@ -68,8 +68,9 @@ def build(
         numpy is not installed.
     """
     graph = _graph(name, width, resolution, pattern, sparsity, dtype, seed, classes)
-    from ..convert import lower
+    from ..convert import lower, passes
 
+    passes.fuse(graph, passes.merge_activation)
     return lower.lower(graph, {"title": _title(name, width, resolution, pattern, sparsity)})
 
 
