@@ -16,6 +16,9 @@ OPS = [
     "activation", "multiply", "conv_pixels", "max_pool", "average_pool", "concat",
     "leaky_relu", "slice", "shuffle", "reshape",
 ]  # fmt: skip
+ACTIVATIONS = [
+    "sigmoid", "silu", "hard_swish", "tanh", "elu", "softplus", "mish", "erf", "gelu", "gelu_tanh",
+]  # fmt: skip
 ROLES = ["intermediate", "input", "output", "weights"]
 
 
@@ -64,7 +67,7 @@ class Model:
 
         def activation(node):
             kind = node.activation() if node.op.startswith("conv") else 0
-            return ("", " + sigmoid", " + silu")[kind]
+            return f" + {ACTIVATIONS[kind - 1]}" if kind else ""
 
         return [node.op + residual(node) + activation(node) for node in self.nodes]
 

@@ -49,7 +49,8 @@ def test_networks_agree_with_onnxruntime(name, threads):
 
 def test_activations_are_one_layer_however_they_are_spelled():
     assert kernels("mobilenet_v3_small") == kernels("mobilenet_v3_small_spelled_out")
-    assert kernels("mobilenet_v3_small").count("hard_swish_f32") == 19
+    swishes = [kernel for kernel in kernels("mobilenet_v3_small") if "hard_swish_f32" in kernel]
+    assert len(swishes) == 19
 
 
 def test_groups_are_skipped_as_zeros():
