@@ -171,6 +171,14 @@ def test_an_open_batch_takes_the_size_that_is_asked_for(tmp_path):
         convert(tmp_path, model("mean"), batch=3)
 
 
+def test_pixels_of_a_quantized_model_say_how_they_are_scaled(tmp_path):
+    content = model("mean", dtype="u1", scale=[0.5], zero=[3])
+    metadata = convert(tmp_path, content).metadata
+    assert metadata["image_mean"] == "3 3 3 3"
+    assert metadata["image_scale"] == "0.5 0.5 0.5 0.5"
+    assert "image_mean" not in convert(tmp_path, model("mean")).metadata
+
+
 @pytest.mark.parametrize("name", ["cifar10_resnet8_float", "vww_96_float"])
 def test_float_models_agree_with_litert(name, data):
     path = data.parent / "models" / f"{name}.tflite"

@@ -38,7 +38,8 @@ def convert(
     src
         An ``.onnx`` file, with its external data beside it, or a loaded model; or a ``.tflite``
         file. Of the latter, images [N, H, W, C] become channel planes (N,C,H,W), and quantized
-        numbers the real ones that they stand for: inputs, weights and outputs are f32.
+        numbers the real ones that they stand for: inputs, weights and outputs are f32. Of pixels
+        in u8, zero point and scale become the metadata "image_mean" and "image_scale".
     dst
         Where to write the file. It appears complete or not at all. None writes nothing.
     batch
@@ -101,6 +102,7 @@ def convert(
     with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
         table = cost_model.load(target, costs)
         graph = importing.import_model(src, batch, dims)
+        texts = graph.metadata | texts
         passes.optimize(graph)
         if pixels is not None:
             passes.take_pixels(graph, *write.take_normalization(texts, pixels))

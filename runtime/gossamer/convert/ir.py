@@ -91,6 +91,7 @@ class Graph:
     """Nodes stand in execution order; `outputs` maps the model's output names to values.
 
     With `problems` the graph is incomplete: nothing computes what an unsupported node would have.
+    `metadata` is what the source model says under the keys that `convert` takes.
     """
 
     source: str
@@ -98,6 +99,7 @@ class Graph:
     outputs: dict[str, Value]
     nodes: list[Node]
     problems: list[Problem] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
 
     def use_counts(self) -> Counter[Value]:
         """How many node inputs and graph outputs read each value."""

@@ -83,7 +83,20 @@ class _Importer:
                 f"{self.source}: inputs and outputs expected, found {len(inputs)} and "
                 f"{len(outputs)}; convert the model again"
             )
-        return Graph(self.source, inputs, outputs, self.nodes, self.problems)
+        graph = Graph(self.source, inputs, outputs, self.nodes, self.problems)
+        graph.metadata.update(self.normalization())
+        return graph
+
+    def normalization(self) -> dict[str, str]:
+        """How pixels of u8 become the real numbers that the only input takes."""
+        tensors = [self.tensor(number) for number in self.model.inputs]
+        if len(tensors) != 1 or tensors[0].type != "UINT8" or len(tensors[0].shape) != 4:
+            return {}
+        (mean,), (scale,), channels = tensors[0].zero, tensors[0].scale, tensors[0].shape[3]
+        return {
+            "image_mean": " ".join([f"{mean:.9g}"] * channels),
+            "image_scale": " ".join([f"{scale:.9g}"] * channels),
+        }
 
     def problem(self, what: str, name: str, reason: str) -> None:
         self.problems.append(Problem(what, name, reason))

@@ -190,6 +190,7 @@ def _read(src: str | os.PathLike[str], metadata: Mapping[str, str]) -> tuple[Gra
         texts = dict(InferenceSession(content).metadata) | texts
     else:
         graph = importing.import_model(src, 1)
+        texts = graph.metadata | texts
         passes.optimize(graph)
     for node in graph.nodes:
         for value in node.inputs:
