@@ -90,7 +90,8 @@ class _Importer:
     def normalization(self) -> dict[str, str]:
         """How pixels of u8 become the real numbers that the only input takes."""
         tensors = [self.tensor(number) for number in self.model.inputs]
-        if len(tensors) != 1 or tensors[0].type != "UINT8" or len(tensors[0].shape) != 4:
+        known = len(tensors) == 1 and tensors[0].type == "UINT8" and is_real(tensors[0])
+        if not known or len(tensors[0].shape) != 4:
             return {}
         (mean,), (scale,), channels = tensors[0].zero, tensors[0].scale, tensors[0].shape[3]
         return {
