@@ -171,6 +171,16 @@ def test_an_open_batch_takes_the_size_that_is_asked_for(tmp_path):
         convert(tmp_path, model("mean"), batch=3)
 
 
+def test_a_quantized_result_that_cannot_be_negative_is_not(data):
+    path = data.parent / "models" / "vww_96_int8.tflite"
+    session = gossamer.InferenceSession(gossamer.convert(path, None))
+    stored = RANDOM.integers(-128, 128, (1, 96, 96, 3)).astype(np.int8)
+    given = litert.Interpreter(str(path)).get_input_details()[0]
+    scale, zero = given["quantization"]
+    real = ((stored.astype(np.float32) - zero) * scale).astype(np.float32)
+    assert np.abs(run(session, real) - reference(path, stored)).max() < 0.01
+
+
 def test_pixels_of_a_quantized_model_say_how_they_are_scaled(tmp_path):
     content = model("mean", dtype="u1", scale=[0.5], zero=[3])
     metadata = convert(tmp_path, content).metadata

@@ -69,6 +69,14 @@ class Tensor:
     zero: np.ndarray
     axis: int
 
+    def bounds(self) -> tuple[float, float] | None:
+        """Smallest and largest number that quantization can hold; None without one scale."""
+        if self.scale.size != 1 or DTYPES.get(self.type, np.float32) in (np.float32, np.float16):
+            return None
+        limits = np.iinfo(DTYPES[self.type])
+        low, high = (float((n - self.zero[0]) * self.scale[0]) for n in (limits.min, limits.max))
+        return low, high
+
     def real(self) -> np.ndarray | None:
         """What a constant stands for: dequantized, or as it is."""
         if self.data is None or not self.scale.size or self.data.dtype.kind == "f":

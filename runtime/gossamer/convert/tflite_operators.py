@@ -14,7 +14,12 @@ from .node_reader import NodeReader, Unsupported
 from .tflite_file import ACTIVATIONS, Operator, Tensor
 
 SAME, VALID = 0, 1  # of the schema's Padding
-CLAMPS = {"RELU": (0.0, math.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+CLAMPS = {
+    "NONE": (-math.inf, math.inf),
+    "RELU": (0.0, math.inf),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
 # By the file's axes of an image, the axes here.
 PLANE_AXES = {0: 0, 1: 2, 2: 3, 3: 1}
 # What may read a flattened image.
@@ -58,15 +63,21 @@ class TfliteNode(NodeReader):
 
 
 def _activated(node: TfliteNode, value: Value) -> Value:
-    """Append the activation that is fused to an operator."""
+    """Append the activation that is fused to an operator.
+
+    Where a quantized result cannot be negative, converters drop the ReLU: its range does the same.
+    """
     number = node.option("FusedActivationFunction", 0)
     name = ACTIVATIONS.get(number, f"activation {number}")
-    if name == "NONE":
-        return value
     if name not in CLAMPS:
         raise Unsupported(f"fused activation {name}; {', '.join(CLAMPS)} expected")
+    low, high = CLAMPS[name]
+    if (bounds := node.result.bounds()) and bounds[0] == 0:
+        low, high = max(low, 0.0), min(high, bounds[1])
+    if math.isinf(low) and math.isinf(high):
+        return value
     node.inputs = [value]
-    return operators.clamp(node, *CLAMPS[name])
+    return operators.clamp(node, low, high)
 
 
 def _window(
