@@ -274,8 +274,8 @@ def test_each_attribute_is_checked(file: GossFile, word: int, value: int) -> Non
 
 def test_an_unknown_activation_of_a_convolution_is_named(file: GossFile) -> None:
     file.put(file.record("nodes", STEM_NODE) + 36, 12)
-    file.put(file.section("attributes")[0] + 4 * 11, 3)
-    message = r"'stem' \(conv\): activation 2; this build knows 0 and 1"
+    file.put(file.section("attributes")[0] + 4 * 11, 11)
+    message = r"'stem' \(conv\): activation 10; this build knows 0 to 9"
     refuse(file.repair(), UnsupportedError, message)
 
 
