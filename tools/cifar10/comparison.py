@@ -18,7 +18,7 @@ from pathlib import Path
 import embedded
 from images import ImageSet
 from network import BLOCKS, write_model
-from training import Phase, Trainer
+from training import Trainer
 
 import gossamer
 from gossamer.convert import cost_model, prediction, read
@@ -92,14 +92,12 @@ def prune_in_training(
 ) -> None:
     """Prune along the schedule of the embedded network."""
     pattern, sparsity, method, epochs = key
-    phase = Phase(
+    phase = embedded.phase_of(
+        options,
         name=f"{pattern}-{sparsity:g}-{method.replace(' ', '-')}-{epochs}",
         epochs=epochs,
-        peak_rate=options.rate,
         warmup=0.05,
-        seed=options.seed + 2,
-        label_smoothing=options.label_smoothing,
-        cutout=options.cutout,
+        seed=2,
         cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
         sparsities=(sparsity,) * len(BLOCKS),

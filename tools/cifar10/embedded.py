@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,16 +79,25 @@ def continued(options: argparse.Namespace, before: MobileNetV1) -> MobileNetV1:
     return model
 
 
-def coarse_trainer(options: argparse.Namespace, train: ImageSet) -> Trainer:
-    """Set up the first phase, which starts from ImageNet's weights."""
-    phase = Phase(
-        name="coarse",
-        epochs=options.coarse_epochs,
+def phase_of(options: argparse.Namespace, *, seed: int, **own: Any) -> Phase:
+    """Describe a phase by what all of them share, and what is its own; `seed` counts phases."""
+    return Phase(
         peak_rate=options.rate,
-        warmup=0.1,
-        seed=options.seed,
+        seed=options.seed + seed,
         label_smoothing=options.label_smoothing,
         cutout=options.cutout,
+        **own,
+    )
+
+
+def coarse_trainer(options: argparse.Namespace, train: ImageSet) -> Trainer:
+    """Set up the first phase, which starts from ImageNet's weights."""
+    phase = phase_of(
+        options,
+        name="coarse",
+        epochs=options.coarse_epochs,
+        warmup=0.1,
+        seed=0,
     )
     model = new_model(options, COARSE_STRIDED)
     some = normalize(train.images[:: max(len(train) // 512, 1)])
@@ -97,14 +107,12 @@ def coarse_trainer(options: argparse.Namespace, train: ImageSet) -> Trainer:
 
 def dense_trainer(options: argparse.Namespace, coarse: MobileNetV1, images: int) -> Trainer:
     """Set up the second phase, from whose end the sparse network starts."""
-    phase = Phase(
+    phase = phase_of(
+        options,
         name="dense",
         epochs=options.dense_epochs,
-        peak_rate=options.rate,
         warmup=0.1,
-        seed=options.seed + 1,
-        label_smoothing=options.label_smoothing,
-        cutout=options.cutout,
+        seed=1,
         cutmix=options.cutmix,
         sides=tuple(options.dense_sides),
     )
@@ -114,14 +122,12 @@ def dense_trainer(options: argparse.Namespace, coarse: MobileNetV1, images: int)
 def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int) -> Trainer:
     """Set up the sparse phase, which starts from the dense weights."""
     early = len(BLOCKS) - LATE_LAYERS
-    phase = Phase(
+    phase = phase_of(
+        options,
         name="sparse",
         epochs=options.sparse_epochs,
-        peak_rate=options.rate,
         warmup=0.05,
-        seed=options.seed + 2,
-        label_smoothing=options.label_smoothing,
-        cutout=options.cutout,
+        seed=2,
         cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
         sides=tuple(options.sparse_sides),

@@ -271,8 +271,7 @@ def _global_average_pool(node: OnnxNode) -> Value:
     x = node.computed(0)
     if len(x.shape) < 3:
         raise Unsupported(f"input 0 of rank {len(x.shape)}; at least 3 expected")
-    shape = (*x.shape[:2], *[1] * (len(x.shape) - 2))
-    return mean(node, range(2, len(x.shape)), True) if len(shape) > 2 else x
+    return mean(node, range(2, len(x.shape)), True)
 
 
 def _pool(
