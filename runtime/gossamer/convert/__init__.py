@@ -8,15 +8,16 @@ from ..errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import onnx
+    import torch
 
 __all__ = ["convert"]
 
 
 def convert(
-    src: str | os.PathLike[str] | onnx.ModelProto,
+    src: str | os.PathLike[str] | onnx.ModelProto | torch.nn.Module,
     dst: str | os.PathLike[str] | None,
     *,
     batch: int = 1,
@@ -26,8 +27,9 @@ def convert(
     costs: str | os.PathLike[str] | None = None,
     storage: Mapping[str, str] | None = None,
     pixels: str | None = None,
+    example_inputs: torch.Tensor | Sequence[torch.Tensor] | None = None,
 ) -> bytes:
-    """Convert an ONNX or TensorFlow Lite model to a ``.goss`` file.
+    """Convert an ONNX, TensorFlow Lite or PyTorch model to a ``.goss`` file.
 
     Batch normalization is folded into the weights, activations into the layers before them, and
     weights that contain enough zeros are stored sparse: in the way that, by measured costs, runs
@@ -39,7 +41,8 @@ def convert(
         An ``.onnx`` file, with its external data beside it, or a loaded model; or a ``.tflite``
         file. Of the latter, images [N, H, W, C] become channel planes (N,C,H,W), and quantized
         numbers the real ones that they stand for: inputs, weights and outputs are f32. Of pixels
-        in u8, zero point and scale become the metadata "image_mean" and "image_scale".
+        in u8, zero point and scale become the metadata "image_mean" and "image_scale". Or a
+        PyTorch module, which is exported through `torch.onnx` as it answers in evaluation.
     dst
         Where to write the file. It appears complete or not at all. None writes nothing.
     batch
@@ -60,6 +63,9 @@ def convert(
         "u8" or "f32": the model takes interleaved pixels of that dtype, 0 to 255, shape
         ``[N, H, W, C]``, and its first convolution normalises them as `metadata` says in
         "image_mean" and "image_scale". None: it takes what it takes in `src`.
+    example_inputs
+        What a PyTorch module is called with: a tensor, or one for each argument of its forward.
+        Only their shapes and dtypes matter, and become the model's.
 
     Returns
     -------
@@ -71,11 +77,11 @@ def convert(
     ModelError
         `src` cannot be read, is no valid model, or has weights that are NaN or infinite.
     UnsupportedError
-        The engine cannot run the model. Lists every operator it lacks. Or `pixels` is asked for,
-        and the input is not read by one convolution.
+        The engine cannot run the model. Lists every operator it lacks. Or PyTorch cannot export it.
+        Or `pixels` is asked for, and the input is not read by one convolution.
     InputError
-        `batch`, `dims`, `metadata`, `target`, `storage` or `pixels` does not fit, `costs` cannot be
-        read, or `dst` cannot be written.
+        `batch`, `dims`, `metadata`, `target`, `storage`, `pixels` or `example_inputs` does not fit,
+        `costs` cannot be read, or `dst` cannot be written.
     MissingDependencyError
         A package that conversion needs is not installed.
 
@@ -101,7 +107,7 @@ def convert(
     texts = write.check_metadata(metadata or {})
     with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
         table = cost_model.load(target, costs)
-        graph = importing.import_model(src, batch, dims)
+        graph = importing.import_model(src, batch, dims, example_inputs)
         texts = graph.metadata | texts
         passes.optimize(graph)
         if pixels is not None:

@@ -3,32 +3,53 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import MissingDependencyError
+from ..errors import InputError, MissingDependencyError
 from .ir import Graph
 
 if TYPE_CHECKING:
     import onnx
+    import torch
+
+
+def is_module(src: object) -> bool:
+    """Whether this is a PyTorch module. Who has one has imported PyTorch; this does not."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(src, torch.nn.Module)
 
 
 def import_model(
-    src: str | os.PathLike[str] | onnx.ModelProto, batch: int, dims: Mapping[str, int] | None = None
+    src: str | os.PathLike[str] | onnx.ModelProto | torch.nn.Module,
+    batch: int,
+    dims: Mapping[str, int] | None = None,
+    example_inputs: object = None,
 ) -> Graph:
-    """Read a model into a graph: a ``.tflite`` file by its suffix, everything else as ONNX.
+    """Read a model into a graph: a module, a ``.tflite`` file by its suffix, all else as ONNX.
 
-    Takes and raises what `onnx.import_model` and `tflite.import_model` do; `dims` is ONNX's.
-    MissingDependencyError names a package that is not installed.
+    Takes and raises what `import_model` of `pytorch`, `tflite` and `onnx` does; `batch` and `dims`
+    are of files, `dims` of ONNX only. MissingDependencyError names a package that is not installed.
     """
+    if example_inputs is not None and not is_module(src):
+        raise InputError(
+            f"example_inputs: only a PyTorch module takes them, found {type(src).__name__} as src; "
+            "use batch and dims"
+        )
+    extras = "convert,torch" if is_module(src) else "convert"
     try:
+        if is_module(src):
+            from . import pytorch
+
+            return pytorch.import_model(src, example_inputs)
         if isinstance(src, str | os.PathLike) and Path(src).suffix == ".tflite":
             from . import tflite as importer
         else:
             from . import onnx as importer
     except ImportError as error:
         raise MissingDependencyError(
-            f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
+            f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[{extras}]'"
         ) from error
     return importer.import_model(src, batch, dims)
