@@ -59,10 +59,7 @@ def judge(zeros: float, pruned: float, times: Times, target: str) -> Verdict:
         if gain >= SAVES:
             advice.append(_prune_again(pruned, pattern, times, gain))
         elif not advice:
-            advice.append(
-                f"These are too few for any pattern: from half of the weights on, in 4x1 blocks, "
-                f"a run would take {_ms(times.halved)}."
-            )
+            advice.append(_too_few(times))
         return Verdict(Status.DOES_NOT_PAY, headline, tuple(advice))
     headline = (
         f"{what}, and that saves {_ms(saved)} of {_ms(times.dense)}: "
@@ -76,15 +73,27 @@ def judge(zeros: float, pruned: float, times: Times, target: str) -> Verdict:
 
 
 def _dense(times: Times, target: str) -> Verdict:
-    headline = f"A dense model: a run takes {_ms(times.now)}, and no zeros could shorten it."
-    advice = _convert_again(times, target)
-    if times.now / times.halved >= SAVES:
-        advice.append(
-            f"With half of the weights zero in 4x1 blocks, in all layers but the first and the "
-            f"last, it would take {_ms(times.halved)}, {times.now / times.halved:.2f} times as "
-            f"fast: `gossamer prune MODEL PRUNED --pattern 4x1 --sparsity 0.5 --data PICTURES`"
-        )
+    headline = f"A dense model: a run takes {_ms(times.now)}, and there are no zeros to skip."
+    advice = [*_convert_again(times, target), *([_half(times)] if _half_pays(times) else [])]
     return Verdict(Status.DENSE, headline, tuple(advice))
+
+
+def _half_pays(times: Times) -> bool:
+    return times.now / times.halved >= SAVES
+
+
+def _half(times: Times) -> str:
+    return (
+        "With half of the weights zero in 4x1 blocks, in all layers but the first and the last, "
+        f"it would take {_ms(times.halved)}, {times.now / times.halved:.2f} times as fast: "
+        "`gossamer prune MODEL PRUNED --pattern 4x1 --sparsity 0.5 --data PICTURES`."
+    )
+
+
+def _too_few(times: Times) -> str:
+    if _half_pays(times):
+        return f"They are too few. {_half(times)}"
+    return "Its time goes elsewhere: with half of the weights zero it would hardly be faster."
 
 
 def _convert_again(times: Times, target: str) -> list[str]:
@@ -102,7 +111,8 @@ def _prune_again(pruned: float, pattern: str, times: Times, gain: float) -> str:
         f"As many zeros in {pattern} blocks would take {_ms(times.as_blocks[pattern])}, "
         f"{gain:.2f} times as fast as now: prune the network as it was before with "
         f"`gossamer prune MODEL PRUNED --pattern {pattern} --sparsity {min(pruned, MOST):.2g} "
-        f"--data PICTURES`. Blocks lose more than single weights do: compare with `gossamer evaluate`."
+        "--data PICTURES`. Blocks lose more than single weights do: compare with "
+        "`gossamer evaluate`."
     )
 
 
