@@ -24,6 +24,7 @@ from .errors import (
     UnsupportedError,
 )
 from .evaluation import Accuracy, ClassAccuracy, Comparison, Interval, evaluate
+from .explain import explain
 from .image import Prediction, classify, image_to_tensor
 from .prune import prune
 from .session import (
@@ -60,6 +61,7 @@ __all__ = [
     "classify",
     "convert",
     "evaluate",
+    "explain",
     "image_to_tensor",
     "isas",
     "load_model",

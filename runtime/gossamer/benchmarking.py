@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from . import _native
 from .errors import InputError
-from .session import InferenceSession
+from .session import InferenceSession, NodeArg
 
 WARM_UP = 5
 PEAK_ROUNDS, PEAK_REPEATS = 1 << 16, 20
@@ -102,7 +102,7 @@ def peak_macs_per_second(isa: str | None = None) -> float:
 
 
 def benchmark(session: InferenceSession, runs: int = 50) -> Benchmark:
-    """Measure a model with inputs of 0.5 everywhere.
+    """Measure a model with inputs that are the same everywhere: 0.5, pixels of bytes 128.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def benchmark(session: InferenceSession, runs: int = 50) -> Benchmark:
     """
     if runs < 1:
         raise InputError(f"runs: a whole number of at least 1 expected, found {runs!r}")
-    inputs = {argument.name: _halves(argument.shape) for argument in session.get_inputs()}
+    inputs = {argument.name: _halves(argument) for argument in session.get_inputs()}
     for _ in range(WARM_UP):
         session.run(None, inputs)
     seconds = [_timed(session, inputs) for _ in range(runs)]
@@ -139,9 +139,10 @@ def benchmark(session: InferenceSession, runs: int = 50) -> Benchmark:
     return Benchmark(seconds, peak, threads, session.isa, layers)
 
 
-def _halves(shape: list[int]) -> memoryview:
-    values = array.array("f", [0.5]) * math.prod(shape)
-    return memoryview(values).cast("B").cast("f", shape)
+def _halves(argument: NodeArg) -> memoryview:
+    code, half = ("B", 128) if argument.dtype == "uint8" else ("f", 0.5)
+    values = array.array(code, [half]) * math.prod(argument.shape)
+    return memoryview(values).cast("B").cast(code, argument.shape)
 
 
 def _timed(session: InferenceSession, inputs: dict[str, memoryview]) -> float:

@@ -21,10 +21,12 @@ from .convert.write import write_atomically
 from .embedded import model_names, open_model
 from .errors import GossamerError, InputError, MissingDependencyError
 from .evaluation import Accuracy, ClassAccuracy, Interval, evaluate
+from .explain import explain
 from .image import classify
 from .prune import prune
 from .serve import PAGE, Server, find_root
 from .session import InferenceSession, LayerInfo, SessionOptions
+from .table import aligned
 
 _MODEL_HELP = "a .goss file, or an embedded model's name"
 
@@ -120,6 +122,38 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(command=_inspect)
     inspect.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
     inspect.add_argument("--json", action="store_true", help="print JSON")
+
+    explainer = commands.add_parser(
+        "explain",
+        help="say what became of each layer, what it costs and why",
+        description="Per layer: zeros, how they lie, how they are stored and why, and what it "
+        "takes; first of all, what the zeros are worth.",
+    )
+    explainer.set_defaults(command=_explain)
+    explainer.add_argument(
+        "model", metavar="MODEL", help="a .onnx, .tflite or .goss file, or an embedded model's name"
+    )
+    explainer.add_argument(
+        "--target",
+        default="wasm_relaxed",
+        help="instruction set to predict for: wasm-relaxed (default), wasm-simd, avx2, ...; host: "
+        "the best of this machine",
+    )
+    explainer.add_argument("--costs", metavar="FILE", help="from bench --calibrate")
+    explainer.add_argument(
+        "--measure",
+        action=argparse.BooleanOptionalAction,
+        help="run the model, too (default: where this machine has the target)",
+    )
+    explainer.add_argument("--threads", type=_count, default=1, help="to measure with (default: 1)")
+    explainer.add_argument(
+        "--batch", metavar="N", type=_count, default=1, help="as in convert (default: 1)"
+    )
+    explainer.add_argument(
+        "--dim", metavar="NAME=SIZE", type=_size, action="append", default=[], help="as in convert"
+    )
+    explainer.add_argument("--json", action="store_true", help="print JSON instead of a report")
+    explainer.add_argument("--html", metavar="FILE", help="write a page, too")
 
     converter = commands.add_parser("convert", help="turn an ONNX model into a .goss file")
     converter.set_defaults(command=_convert)
@@ -401,14 +435,7 @@ def _layer_rows(layers: Sequence[LayerInfo]) -> Iterator[Sequence[str]]:
 
 
 def _print_table(rows: Iterator[Sequence[str]], right_aligned: range) -> None:
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = [
-            cell.rjust(width) if index in right_aligned else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())
+    print("\n".join(aligned(rows, right_aligned)))
 
 
 def _shape(dimensions: Sequence[int]) -> str:
@@ -417,6 +444,28 @@ def _shape(dimensions: Sequence[int]) -> str:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+# ---- explain ------------------------------------------------------------------------------------
+
+
+def _explain(options: argparse.Namespace) -> int:
+    explanation = explain(
+        options.model,
+        target=options.target,
+        costs=options.costs,
+        measure=options.measure,
+        threads=options.threads,
+        batch=options.batch,
+        dims=dict(options.dim),
+    )
+    if options.html:
+        write_atomically(explanation.html().encode(), options.html)
+    if options.json:
+        _print_json(dataclasses.asdict(explanation))
+    else:
+        print(explanation)
+    return 0
 
 
 # ---- convert ------------------------------------------------------------------------------------

@@ -47,11 +47,22 @@ def open_model(name_or_path: str, options: SessionOptions | None = None) -> Infe
     InputError
         It is neither.
     """
-    if not os.path.exists(name_or_path) and name_or_path not in model_names():
-        raise InputError(
-            f"{name_or_path}: no such file, and no embedded model of that name "
-            f"(there is: {', '.join(model_names()) or 'none'})"
-        )
+    return InferenceSession(find_model(name_or_path), options)
+
+
+def find_model(name_or_path: str) -> Path:
+    """Give the path of a file, or of the embedded model of that name where no such file exists.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
     if os.path.exists(name_or_path):
-        return InferenceSession(name_or_path, options)
-    return load_model(name_or_path, options)
+        return Path(name_or_path)
+    if name_or_path in model_names():
+        return MODELS / f"{name_or_path}.goss"
+    raise InputError(
+        f"{name_or_path}: no such file, and no embedded model of that name "
+        f"(there is: {', '.join(model_names()) or 'none'})"
+    )

@@ -39,6 +39,8 @@ def fuse_gates(graph: Graph) -> None:
             continue
         x, kind, factor, dropped = found
         gone.update(dropped)
+        for value in dropped:
+            node.absorb(producers[value])
         node.op, node.inputs, node.attributes = "activation", [x], {"kind": kind}
         if not math.isclose(factor, 1, rel_tol=1e-6):
             scaled, node.output = node.output, Value(f"{node.name}.activation", x.shape)

@@ -66,9 +66,20 @@ class Value:
     dtype: str = "f32"
 
 
+@dataclass(frozen=True)
+class SourceNode:
+    """A node of the source model: its operator and name."""
+
+    operator: str
+    name: str
+
+
 @dataclass(eq=False)
 class Node:
-    """One operation. `origin` is its operator in the source model, for messages."""
+    """One operation. `origin` is its operator in the source model, for messages.
+
+    `absorbed` are other nodes of the source model whose work it does, too.
+    """
 
     op: str
     name: str
@@ -76,6 +87,18 @@ class Node:
     inputs: list[Value]
     output: Value
     attributes: dict[str, Any] = field(default_factory=dict)
+    absorbed: list[SourceNode] = field(default_factory=list)
+
+    @property
+    def source_node(self) -> SourceNode:
+        """What it was in the source model."""
+        return SourceNode(self.origin, self.name)
+
+    def absorb(self, other: Node) -> None:
+        """Remember that this node does another's work from now on."""
+        for source in (other.source_node, *other.absorbed):
+            if source not in (self.source_node, *self.absorbed):
+                self.absorbed.append(source)
 
 
 class Problem(NamedTuple):
@@ -91,7 +114,8 @@ class Graph:
     """Nodes stand in execution order; `outputs` maps the model's output names to values.
 
     With `problems` the graph is incomplete: nothing computes what an unsupported node would have.
-    `metadata` is what the source model says under the keys that `convert` takes.
+    `metadata` is what the source model says under the keys that `convert` takes, `source_nodes`
+    what it consists of.
     """
 
     source: str
@@ -100,6 +124,7 @@ class Graph:
     nodes: list[Node]
     problems: list[Problem] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
+    source_nodes: list[SourceNode] = field(default_factory=list)
 
     def use_counts(self) -> Counter[Value]:
         """How many node inputs and graph outputs read each value."""

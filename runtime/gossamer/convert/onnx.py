@@ -22,9 +22,9 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
 
 from ..errors import InputError, ModelError, UnsupportedError
-from .ir import Graph, Node, Problem, Value
+from .ir import Graph, Node, Problem, SourceNode, Value
 from .node_reader import MAX_ELEMENTS, Unsupported
-from .onnx_node import OnnxNode, type_name
+from .onnx_node import OnnxNode, node_name, type_name
 from .onnx_operators import OPERATORS
 
 OLDEST_OPSET = 7  # before it, arithmetic broadcasts by other rules
@@ -129,7 +129,9 @@ class _Importer:
         self.read_names.update(info.name for info in self.graph.output)
         for proto in nodes:
             self.read_node(proto)
-        return Graph(self.source, inputs, self.read_outputs(), self.nodes, self.problems)
+        graph = Graph(self.source, inputs, self.read_outputs(), self.nodes, self.problems)
+        graph.source_nodes = [SourceNode(proto.op_type, node_name(proto)) for proto in nodes]
+        return graph
 
     def fail(self, text: str) -> NoReturn:
         raise ModelError(f"{self.source}: {text}")

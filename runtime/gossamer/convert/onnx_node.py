@@ -19,6 +19,11 @@ def type_name(number: int) -> str:
     return names.Name(number) if number in names.values() else f"type {number}"
 
 
+def node_name(proto: NodeProto) -> str:
+    """Give a node's name, or that of its first result where it has none."""
+    return proto.name or next(filter(None, proto.output), "")
+
+
 class OnnxNode(NodeReader):
     """Inputs and attributes of one ONNX node.
 
@@ -29,7 +34,7 @@ class OnnxNode(NodeReader):
         self, source: str, proto: NodeProto, inputs: list[Value | None], opset: int
     ) -> None:
         output = next(filter(None, proto.output), "")
-        super().__init__(source, proto.name or output, proto.op_type, inputs, output)
+        super().__init__(source, node_name(proto), proto.op_type, inputs, output)
         self.proto, self.opset = proto, opset
         self.attributes = {attribute.name: attribute for attribute in proto.attribute}
 

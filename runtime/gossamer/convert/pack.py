@@ -92,24 +92,25 @@ def _compare(zeros: float, sparse: tuple[float, int], dense: tuple[float, int]) 
 def _cheapest_as(
     storage: Storage, matrix: np.ndarray, costs: MatrixCost, area: Area
 ) -> tuple[float, int]:
-    return _cheapest(
+    return cheapest(
         {
             rows: costs.picoseconds(stored_matrix(matrix, rows, storage), area)
-            for rows in _sizes(matrix)
+            for rows in block_sizes(len(matrix))
             if storage is Storage.DENSE or _lacks_blocks(matrix, rows)
         }
     )
 
 
-def _cheapest(costs: dict[int, float]) -> tuple[float, int]:
-    """The cost and rows of the largest blocks that are not measurably worse than the best."""
+def cheapest(costs: dict[int, float]) -> tuple[float, int]:
+    """Give the cost and rows of the largest blocks that are not measurably worse than the best."""
     limit = min(costs.values()) * (1 + NOISE)
     rows = max(rows for rows, cost in costs.items() if cost <= limit)
     return costs[rows], rows
 
 
-def _sizes(matrix: np.ndarray) -> list[int]:
-    return [rows for rows in PATTERNS.values() if rows == 1 or rows <= len(matrix)]
+def block_sizes(matrix_rows: int) -> list[int]:
+    """Give the rows of a block that a matrix can be stored in."""
+    return [rows for rows in PATTERNS.values() if rows == 1 or rows <= matrix_rows]
 
 
 def _lacks_blocks(matrix: np.ndarray, block_rows: int) -> bool:

@@ -71,6 +71,7 @@ def fuse(graph: Graph, merge: _Merge) -> None:
         first = producers.get(node.inputs[0]) if node.inputs else None
         if first and uses[node.inputs[0]] == 1 and merge(first, node):
             first.output = node.output
+            first.absorb(node)
             producers[node.output] = first
         else:
             kept.append(node)
@@ -88,6 +89,8 @@ def sink_reshapes(graph: Graph) -> None:
             continue
         before = Value(node.output.name, reshapes[0].inputs[0].shape)
         after = Node("reshape", node.name, node.origin, [before], node.output)
+        for reshape in reshapes:
+            after.absorb(reshape)
         node.inputs, node.output = [reshape.inputs[0] for reshape in reshapes], before
         producers.update({before: node, after.output: after})
         nodes.append(after)
@@ -139,6 +142,7 @@ def fold_padding(graph: Graph) -> None:
                 pads = zip(node.attributes[name], pad.attributes["pads"], strict=True)
                 node.attributes[name] = tuple(own + other for own, other in pads)
             node.inputs[0] = pad.inputs[0]
+            node.absorb(pad)
             folded.add(pad)
     uses = graph.use_counts()
     graph.nodes = [node for node in graph.nodes if node not in folded or uses[node.output]]
@@ -255,6 +259,7 @@ def fuse_residuals(graph: Graph) -> None:
             conv.inputs.append(summands[0])
             conv.attributes.update({bound: node.attributes[bound] for bound in ("min", "max")})
             conv.output = node.output
+            conv.absorb(node)
             producers[node.output] = conv
             position[node.output] = position[summands[-1]]
         else:
@@ -291,6 +296,8 @@ def fuse_shuffles(graph: Graph) -> None:
             and (turned.attributes["axes"] == axes)
         ):
             node.op, node.inputs, node.attributes = "shuffle", parted.inputs, {"groups": groups}
+            node.absorb(parted)
+            node.absorb(turned)
             gone.add(turned.output)
             if uses[parted.output] == 1:
                 gone.add(parted.output)

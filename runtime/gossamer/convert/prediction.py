@@ -106,6 +106,11 @@ def node_seconds(
     return cost * 1e-12
 
 
+def has_cost(node: Node) -> bool:
+    """Whether anything is known about what a node's operator costs."""
+    return pack.has_matrix(node) or node.op in _OPERATORS
+
+
 def chosen_matrix(
     node: Node, costs: CostModel, pruned: np.ndarray | None = None, asked: str | None = None
 ) -> StoredMatrix:

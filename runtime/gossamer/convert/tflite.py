@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import InputError, ModelError
-from .ir import Graph, Node, Problem, Value
+from .ir import Graph, Node, Problem, SourceNode, Value
 from .node_reader import MAX_ELEMENTS, Unsupported
 from .tflite_file import NONE, Operator, Tensor, read_model
 from .tflite_operators import OPERATORS, TfliteNode
@@ -66,7 +66,8 @@ class _Importer:
 
     def run(self) -> Graph:
         inputs = [self.input(number) for number in self.model.inputs]
-        for operator in self.needed_operators():
+        operators = self.needed_operators()
+        for operator in operators:
             self.read_operator(operator)
         outputs: dict[str, Value] = {}
         for number in self.model.outputs:
@@ -85,6 +86,10 @@ class _Importer:
             )
         graph = Graph(self.source, inputs, outputs, self.nodes, self.problems)
         graph.metadata.update(self.normalization())
+        graph.source_nodes = [
+            SourceNode(operator.name, self.tensor(operator.outputs[0]).name)
+            for operator in operators
+        ]
         return graph
 
     def normalization(self) -> dict[str, str]:

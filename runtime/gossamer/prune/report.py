@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..table import aligned
+
 
 @dataclass(frozen=True)
 class LayerReport:
@@ -88,12 +90,7 @@ class PruneReport:
         return rows
 
     def __str__(self) -> str:
-        rows = self.rows()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        lines = aligned(self.rows())
         speed = self.milliseconds_before / self.milliseconds
         lines += [
             "",

@@ -1,0 +1,64 @@
+"""Why a layer is stored and computed as it is, in a sentence."""
+
+from __future__ import annotations
+
+from ..convert.pack import DENSE
+from .report import WeightsReport
+from .weights import WORTHWHILE
+
+PRUNED = "4x1"  # what `gossamer prune` makes unless told otherwise
+FEW = 0.005  # a share that a whole number of per cent rounds to nothing
+
+
+def why(weights: WeightsReport | None, seconds: float | None, kernel_reason: str) -> str:
+    """Explain a layer.
+
+    Parameters
+    ----------
+    weights
+        None where it has none.
+    seconds
+        Predicted.
+    kernel_reason
+        What the engine says.
+    """
+    if weights is None:
+        return kernel_reason or "no weights"
+    if weights.dense_seconds is None or seconds is None:
+        if weights.zeros >= FEW:
+            return f"{weights.zeros:.0%} zeros save nothing: weights like these are always dense"
+        return kernel_reason or "always dense"
+    parts = [_dense(weights) if weights.storage == DENSE else _sparse(weights, seconds)]
+    if weights.converted_seconds and seconds / weights.converted_seconds >= WORTHWHILE:
+        speedup = seconds / weights.converted_seconds
+        parts.append(f"converted for this target it would be {speedup:.2f} times as fast")
+    if other := weights.alternative:
+        parts.append(
+            f"as {other.pattern} blocks this layer would be {other.speedup:.2f} times as fast: "
+            f"try `gossamer prune --pattern {other.pattern}`"
+        )
+    return "; ".join(parts)
+
+
+def _dense(weights: WeightsReport) -> str:
+    if weights.pattern is None:
+        pays = weights.break_even.get(PRUNED)
+        hint = "" if pays is None else f"; in {PRUNED} blocks they would pay from {pays:.0%}"
+        return f"no zeros, dense in blocks of {weights.block_rows}{hint}"
+    pays = weights.break_even[weights.pattern]
+    until = "however many there are" if pays is None else f"until {pays:.0%}"
+    return f"{_zeros(weights)}: dense in blocks of {weights.block_rows} is faster {until}"
+
+
+def _sparse(weights: WeightsReport, seconds: float) -> str:
+    speedup, pays = weights.dense_seconds / seconds, weights.break_even[weights.pattern]
+    gain = f"{speedup:.2f} times as fast as dense"
+    if pays is None or weights.zeros < pays:
+        gain = "hardly faster than dense"
+    since = "" if pays is None else f", pays from {pays:.0%}"
+    return f"{_zeros(weights)}: sparse in blocks of {weights.block_rows}, {gain}{since}"
+
+
+def _zeros(weights: WeightsReport) -> str:
+    where = "unstructured" if weights.pattern == "1x1" else f"in {weights.pattern} blocks"
+    return f"{weights.zeros:.0%} zeros, {where}"

@@ -1,0 +1,108 @@
+"""An explanation as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..table import aligned
+from .report import Explanation, LayerReport
+
+_RIGHT = (4, 7, 8)  # zeros, predicted time, share
+
+
+def render(explanation: Explanation) -> str:
+    """Give a report of several paragraphs: verdict, facts, layers, what was fused."""
+    paragraphs = [
+        _top(explanation),
+        [f"{name:<12}  {fact}" for name, fact in facts(explanation)],
+        aligned(_rows(explanation), _RIGHT),
+        [f"fused  {line}" for line in fused(explanation.layers)],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+
+
+def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
+    """Give what there is to say besides layers: names and texts."""
+    yield "predicted", f"{milliseconds(explanation.predicted_seconds)} ms, one thread"
+    if measured := explanation.measured:
+        threads = f"{measured.threads} thread{'s' if measured.threads > 1 else ''}"
+        yield "measured", f"{milliseconds(measured.seconds)} ms here, {measured.isa}, {threads}"
+    weights = f"{explanation.zeros:.1%} of {explanation.weights:,} weights"
+    yield "zeros", weights if explanation.weights else "no weights whose zeros could be skipped"
+    yield "target", f"{explanation.target}; costs measured on {explanation.costs}"
+    moving = [layer for layer in explanation.layers if layer.moves_data]
+    seconds = sum(layer.predicted_seconds or 0.0 for layer in moving)
+    names = ", ".join(f"{layer.op} {layer.name}" for layer in moving)
+    took = f", {milliseconds(seconds)} ms: {names}"
+    yield "moving data", f"{len(moving)} layers{took}" if moving else "no layer only moves data"
+    if explanation.folded:
+        gone = ", ".join(f"{count} {name}" for name, count in sorted(explanation.folded.items()))
+        yield "folded away", f"{gone}: computed during conversion, or without effect"
+    for note in explanation.notes:
+        yield "note", note
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Write a time, or nothing."""
+    return "" if seconds is None else f"{1000 * seconds:.3f}"
+
+
+def zeros_fit(layer: LayerReport) -> str:
+    """Say which blocks zeros fit, and how well larger ones would do."""
+    of = layer.weights
+    if not of or of.pattern is None:
+        return ""
+    larger = [f"{share:.0%} {name}" for name, share in of.zeros_in_blocks.items() if name != "1x1"]
+    return f"{of.pattern} ({', '.join(larger)})" if larger else of.pattern
+
+
+def pays_from(layer: LayerReport) -> str:
+    """Say from how many zeros on each kind of blocks is faster than dense storage."""
+    return ", ".join(
+        f"{name} never" if share is None else f"{name} from {share:.0%}"
+        for name, share in layer.weights.break_even.items()
+    )
+
+
+def storage(layer: LayerReport) -> str:
+    """Say how weights are stored."""
+    of = layer.weights
+    return f"{of.storage} {of.block_rows}x1" if of else ""
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """Write a shape."""
+    return "×".join(map(str, sizes))
+
+
+def fused(layers: tuple[LayerReport, ...]) -> list[str]:
+    """Say which operators of the source model run as one, how often, and where first."""
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for layer in layers:
+        if len(layer.source) > 1:
+            kinds.setdefault(tuple(node.operator for node in layer.source), []).append(layer.name)
+    return [
+        f"{' + '.join(operators)} ×{len(names)}, first '{names[0]}'"
+        for operators, names in kinds.items()
+    ]
+
+
+def _top(explanation: Explanation) -> list[str]:
+    verdict = explanation.verdict
+    return [explanation.model, "", verdict.headline, *(f"- {line}" for line in verdict.advice)]
+
+
+def _rows(explanation: Explanation) -> Iterator[tuple[str, ...]]:
+    heading = ("layer", "operator", "output", "weights", "zeros", "zeros fit", "stored")
+    measured = ("measured ms",) if explanation.measured else ()
+    yield (*heading, "predicted ms", "share", *measured, "kernel", "why")
+    for layer in explanation.layers:
+        of = layer.weights
+        yield (
+            *(layer.name, layer.op, shape(layer.shape)),
+            *((shape(of.shape), f"{of.zeros:.0%}") if of else ("", "")),
+            *(zeros_fit(layer), storage(layer)),
+            *(milliseconds(layer.predicted_seconds), f"{layer.share:.1%}"),
+            *((milliseconds(layer.measured_seconds),) if measured else ()),
+            *(layer.kernel, layer.why),
+        )
