@@ -132,7 +132,9 @@ enum { GOSS_MAX_RANK = 6 };
 
 typedef enum goss_dtype {
     GOSS_DTYPE_F32 = 1,
-    GOSS_DTYPE_U8 = 2 /* inputs only: pixels, [N][H][W][C] */
+    GOSS_DTYPE_U8 = 2, /* inputs only: pixels, [N][H][W][C] */
+    GOSS_DTYPE_I8 = 3, /* within a model only: quantized weights */
+    GOSS_DTYPE_U7 = 4  /* within a model only: quantized tensors */
 } goss_dtype;
 
 typedef struct goss_tensor_info {

@@ -106,7 +106,7 @@ static void count_macs(goss_layer *layer, const goss_conv *conv)
 {
     const uint64_t outputs = (uint64_t)conv->x->images * conv->out_y * conv->out_x;
     layer->macs = outputs * conv->weights->elements;
-    layer->dense_macs = outputs * conv->weights->rows * conv->weights->columns;
+    layer->dense_macs = outputs * conv->weights->all;
 }
 
 static goss_status plan_kind(goss_layer *layer, const goss_conv *conv, bool pointwise, goss_error *error)

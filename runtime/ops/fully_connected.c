@@ -75,7 +75,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
                    column_offset, state->offsets, &state->spmm);
 
     layer->macs = (uint64_t)layer->output->images * weights->elements;
-    layer->dense_macs = (uint64_t)layer->output->images * weights->rows * columns;
+    layer->dense_macs = (uint64_t)layer->output->images * weights->all;
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "fully_connected_f32_%ux1", weights->block_rows);
     return GOSS_OK;

@@ -13,15 +13,19 @@
 
 enum { GOSS_NODE_MAX_INPUTS = 4 };
 
-/* An activation tensor in this session. Rank 4 is stored as channel planes: [images][channels][stride], pixels in rows
- * without gaps, stride padded to the vector. Any other rank is flat: [images][channels] without gaps (pixels and
- * stride are 1). */
+/* An activation tensor in this session. Rank 4 is stored as channel planes: [images][planes][stride], pixels in rows
+ * without gaps, stride padded to the vector. Any other rank is flat: [images][planes] without gaps (pixels and stride
+ * are 1). A plane of f32 is a channel; a plane of u7 is a quad, 4 channels whose bytes lie together, and takes the same
+ * memory, so that whatever only moves pixels treats both alike. Padding holds anything. */
 typedef struct goss_value {
     const char *name;
     uint32_t rank;
     uint32_t dims[GOSS_MAX_RANK];
-    size_t element_bytes; /* 4: f32; 1: u8, inputs of a model only */
-    size_t images, channels, pixels, stride;
+    goss_dtype dtype; /* f32 or u7; inputs of a model also u8 */
+    float scale;      /* u7: q stands for scale * (q - zero_point) */
+    int32_t zero_point;
+    size_t element_bytes;
+    size_t images, channels, planes, pixels, stride;
     size_t floats; /* of memory: all images, with room for the last row in whole vectors; a multiple of the vector */
     float *data;
 } goss_value;
@@ -35,6 +39,7 @@ typedef struct goss_op {
     uint32_t optional_inputs;     /* that may follow */
     uint32_t attributes;          /* 32-bit words */
     uint32_t optional_attributes; /* that may follow: 0 or 1; a word that is absent is 0 */
+    bool quantized;               /* may give u7: plan looks at the output's dtype */
 
     /* Checks the layer's inputs and attributes, gives the output its shape (goss_value_set_shape), chooses how to run
      * and says so in kernel_name and reason. */
@@ -89,7 +94,7 @@ uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position);
 /* The two attribute words `min`, `max` at that position, checked. */
 goss_status goss_layer_clamp(const goss_layer *layer, uint32_t position, float *min, float *max, goss_error *error);
 
-/* Checks that input `position` is an activation of any dtype, one of f32, or a weight tensor, respectively. */
+/* Checks that input `position` is an activation of any dtype, one of f32, or a weight tensor of f32, respectively. */
 goss_status goss_layer_need_input(const goss_layer *layer, uint32_t position, goss_error *error);
 goss_status goss_layer_need_value(const goss_layer *layer, uint32_t position, goss_error *error);
 goss_status goss_layer_need_weights(const goss_layer *layer, uint32_t position, uint32_t rank, goss_error *error);

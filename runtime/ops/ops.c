@@ -27,6 +27,7 @@ goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_
 {
     size_t elements = 1, floats = 0, bytes = 0;
     bool fits = true;
+    const bool quantized = value->dtype == GOSS_DTYPE_U7;
 
     value->rank = rank;
     memset(value->dims, 0, sizeof value->dims);
@@ -37,17 +38,19 @@ goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_
     value->images = dims[0];
     if (rank == 4) {
         value->channels = dims[1];
+        value->planes = quantized ? (value->channels + GOSS_QUAD - 1) / GOSS_QUAD : value->channels;
         value->pixels = (size_t)dims[2] * dims[3];
         fits = fits && checked_align_up(value->pixels, lanes, &value->stride) &&
-               checked_multiply((size_t)dims[0] * dims[1], value->stride, &floats);
+               checked_multiply(dims[0] * value->planes, value->stride, &floats);
     } else {
         size_t row = 0; /* the last one, which kernels may write in whole vectors */
         value->pixels = value->stride = 1;
         value->channels = fits ? elements / dims[0] : 0;
-        fits = fits && checked_align_up(value->channels, lanes, &row) &&
-               checked_align_up(elements - value->channels + row, lanes, &floats);
+        value->planes = quantized ? (value->channels + GOSS_QUAD - 1) / GOSS_QUAD : value->channels;
+        fits = fits && checked_align_up(value->planes, lanes, &row) &&
+               checked_align_up((dims[0] - 1) * value->planes + row, lanes, &floats);
     }
-    value->floats = floats * value->element_bytes / sizeof(float);
+    value->floats = value->dtype == GOSS_DTYPE_U8 ? floats / sizeof(float) : floats;
     if (!fits || !checked_multiply(floats, sizeof(float), &bytes) || bytes > UINT32_MAX)
         return goss_fail(error, GOSS_UNSUPPORTED, "tensor '%.60s': larger than 4 GiB or 2^31 elements", value->name);
     return GOSS_OK;
@@ -87,9 +90,10 @@ goss_status goss_layer_need_input(const goss_layer *layer, uint32_t position, go
 goss_status goss_layer_need_value(const goss_layer *layer, uint32_t position, goss_error *error)
 {
     const goss_status status = goss_layer_need_input(layer, position, error);
-    if (status || layer->inputs[position]->element_bytes == sizeof(float)) return status;
-    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input '%.60s' is u8; only conv_pixels reads u8",
-                     layer->name, layer->op->name, layer->inputs[position]->name);
+    if (status || layer->inputs[position]->dtype == GOSS_DTYPE_F32) return status;
+    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input '%.60s' is %s, f32 expected", layer->name,
+                     layer->op->name, layer->inputs[position]->name,
+                     layer->inputs[position]->dtype == GOSS_DTYPE_U8 ? "u8" : "u7");
 }
 
 goss_status goss_layer_need_weights(const goss_layer *layer, uint32_t position, uint32_t rank, goss_error *error)
@@ -100,6 +104,9 @@ goss_status goss_layer_need_weights(const goss_layer *layer, uint32_t position, 
     if (layer->weight_ranks[position] != rank)
         return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): input %u has rank %u, %u expected", layer->name,
                          layer->op->name, position, layer->weight_ranks[position], rank);
+    if (layer->weights[position]->i8)
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input %u is i8, f32 expected", layer->name,
+                         layer->op->name, position);
     return GOSS_OK;
 }
 

@@ -22,7 +22,7 @@ size_t goss_spmm_tile(const goss_layer *layer, const goss_weights *weights)
 
 static void explain(goss_layer *layer, const goss_weights *weights)
 {
-    const size_t all = weights->rows * weights->columns, left = weights->rows % weights->block_rows;
+    const size_t all = weights->all, left = weights->rows % weights->block_rows;
     const int length =
         weights->sparse
             ? snprintf(layer->reason, sizeof layer->reason, "sparse: %.1f %% zeros skipped in blocks of %ux1",

@@ -1,4 +1,5 @@
-/* A weight matrix in block storage (FORMAT.md section 9), as operators see it. Pointers lead into the model file. */
+/* A weight matrix in block storage (FORMAT.md sections 10 and 11), as operators see it. Pointers lead into the model
+ * file. */
 #ifndef GOSS_WEIGHTS_H
 #define GOSS_WEIGHTS_H
 
@@ -6,14 +7,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+    GOSS_QUAD = 4, /* channels of a quantized tensor that lie together */
+    GOSS_U7_MAX = 127,
+    GOSS_I8_MAX = 127,
+};
+
 typedef struct goss_weights {
-    size_t rows, columns;
-    uint32_t block_rows; /* 1, 2, 4 or 8; the last rows % block_rows rows are stored one by one */
-    bool sparse;
+    size_t rows, columns; /* i8: of quads of input channels */
+    /* 1, 2, 4 or 8; the last rows % block_rows rows are stored one by one. i8: 1 or 4, and rows are padded. */
+    uint32_t block_rows;
+    bool sparse, i8;
+    bool depthwise;         /* i8 only; f32 depthwise weights are dense */
+    size_t padded_rows;     /* i8: to whole quads */
+    size_t all;             /* elements, zeros included, padding not */
     size_t blocks;          /* stored, remaining rows included; dense: all of them */
-    size_t elements;        /* stored values */
+    size_t elements;        /* stored values, without padding */
     size_t bytes;           /* in the file */
-    const float *values;    /* block after block */
+    const float *values;    /* f32: block after block */
+    const float *row_scale; /* i8: [rows] */
+    const int8_t *quads;    /* i8: block after block, block_rows x 4 each; depthwise: [columns][padded_rows] */
     const uint32_t *counts; /* sparse: blocks of each block row, then of each remaining row */
     const void *indices;    /* sparse: [blocks] u16, or u32 when columns > 65536 */
 } goss_weights;

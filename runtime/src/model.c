@@ -1,21 +1,23 @@
 /* Reads a model file (FORMAT.md) and believes nothing in it. */
 #include "model.h"
 
+#include <float.h>
 #include <string.h>
 
 #include "checked.h"
 #include "crc32.h"
 #include "error.h"
 #include "memory.h"
+#include "reader.h"
 #include "utf8.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are used in place, and are little-endian");
 
 enum {
-    VERSION = 1,
+    VERSION = 2,
     HEADER_BYTES = 64,
     SECTION_BYTES = 32,
-    TENSOR_BYTES = 72,
+    TENSOR_BYTES = 80,
     NODE_BYTES = 40,
     METADATA_BYTES = 8,
     TAIL_BYTES = 64,
@@ -25,44 +27,7 @@ enum {
     MAX_TENSORS = 1 << 16
 };
 
-enum { STRINGS, TENSORS, NODES, ATTRIBUTES, METADATA, WEIGHTS, SECTIONS };
-
 static const char *const section_names[SECTIONS] = {"strings", "tensors", "nodes", "attributes", "metadata", "weights"};
-
-typedef struct section {
-    const unsigned char *data;
-    size_t bytes;
-} section;
-
-typedef struct reader {
-    const unsigned char *data;
-    size_t bytes;
-    section sections[SECTIONS];
-    goss_error *error;
-} reader;
-
-static uint32_t read_u32(const unsigned char *p)
-{
-    uint32_t value;
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static uint64_t read_u64(const unsigned char *p)
-{
-    uint64_t value;
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static bool all_zero(const unsigned char *p, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (p[i]) return false;
-    return true;
-}
-
-#define CORRUPT(reader, ...) goss_fail((reader)->error, GOSS_MODEL_CORRUPT, __VA_ARGS__)
 
 /* ---- Sections 1 and 2 ------------------------------------------------------------------------------- */
 
@@ -185,7 +150,7 @@ static goss_status read_string(reader *r, uint32_t offset, const char *what, uin
     return GOSS_OK;
 }
 
-/* ---- Sections 4 and 9: tensors and weights ----------------------------------------------------------- */
+/* ---- Section 4: tensors ------------------------------------------------------------------------------ */
 
 static goss_status read_dims(reader *r, const unsigned char *record, goss_tensor *tensor)
 {
@@ -207,93 +172,32 @@ static goss_status read_dims(reader *r, const unsigned char *record, goss_tensor
     return GOSS_OK;
 }
 
-static goss_status check_finite(reader *r, const goss_tensor *tensor)
+/* dtype, which the role must allow, and what the numbers of a u7 tensor stand for. */
+static goss_status read_dtype(reader *r, const unsigned char *record, goss_tensor *tensor)
 {
-    const goss_weights *w = &tensor->weights;
-    for (size_t i = 0; i < w->elements; i++) {
-        uint32_t bits;
-        memcpy(&bits, &w->values[i], sizeof bits);
-        if ((bits & 0x7F800000u) == 0x7F800000u)
-            return CORRUPT(r, "weights '%.60s': stored value %zu is not finite", tensor->name, i);
-    }
+    static const uint32_t allowed[] = {
+        [GOSS_ROLE_INTERMEDIATE] = 1u << GOSS_DTYPE_F32 | 1u << GOSS_DTYPE_U7,
+        [GOSS_ROLE_INPUT] = 1u << GOSS_DTYPE_F32 | 1u << GOSS_DTYPE_U8,
+        [GOSS_ROLE_OUTPUT] = 1u << GOSS_DTYPE_F32,
+        [GOSS_ROLE_WEIGHTS] = 1u << GOSS_DTYPE_F32 | 1u << GOSS_DTYPE_I8,
+    };
+    const uint32_t dtype = read_u32(record + 4);
+    if (dtype > GOSS_DTYPE_U7 || !(allowed[tensor->role] >> dtype & 1))
+        return goss_fail(r->error, GOSS_UNSUPPORTED,
+                         "tensor '%.60s': dtype %u, this build knows 1 (f32) and, for inputs, 2 (u8), for weights, 3 "
+                         "(i8), for intermediates, 4 (u7)",
+                         tensor->name, dtype);
+    tensor->dtype = (goss_dtype)dtype;
+    memcpy(&tensor->scale, record + 68, sizeof tensor->scale);
+    tensor->zero_point = read_u32(record + 72);
+    const bool quantized = dtype == GOSS_DTYPE_U7;
+    if (quantized ? !(tensor->scale > 0 && tensor->scale <= FLT_MAX) : read_u32(record + 68) != 0)
+        return CORRUPT(r, "tensor '%.60s': the scale is %g; %s expected", tensor->name, (double)tensor->scale,
+                       quantized ? "a finite number above 0" : "0");
+    if (tensor->zero_point > (quantized ? GOSS_U7_MAX : 0))
+        return CORRUPT(r, "tensor '%.60s': the zero point is %u; %s expected", tensor->name, tensor->zero_point,
+                       quantized ? "0 to 127" : "0");
     return GOSS_OK;
-}
-
-/* Counts and indices of a sparse matrix; fills in where its parts lie. */
-static goss_status read_sparse(reader *r, const goss_tensor *tensor, goss_weights *w, const unsigned char *data,
-                               size_t data_bytes, uint32_t stored)
-{
-    const size_t whole = w->rows / w->block_rows, listed = whole + w->rows % w->block_rows;
-    const size_t index_bytes = w->columns <= 65536 ? 2 : 4;
-    size_t values_offset = listed * 4, total = 0;
-
-    if (!checked_multiply(stored, index_bytes, &total) || !checked_add(values_offset, total, &values_offset) ||
-        !checked_align_up(values_offset, 64, &values_offset) || values_offset > data_bytes)
-        return CORRUPT(r, "weights '%.60s': %zu bytes do not hold %zu counts and %u indices", tensor->name, data_bytes,
-                       listed, stored);
-    w->counts = (const uint32_t *)(const void *)data;
-    w->indices = data + listed * 4;
-    w->values = (const float *)(const void *)(data + values_offset);
-    w->blocks = stored;
-
-    size_t block = 0, elements = 0;
-    for (size_t row = 0; row < listed; row++) {
-        const uint32_t count = w->counts[row];
-        if (count > w->columns || count > stored - block)
-            return CORRUPT(r, "weights '%.60s': block row %zu has %u blocks; %zu columns, %zu blocks left",
-                           tensor->name, row, count, w->columns, stored - block);
-        for (uint32_t i = 0; i < count; i++, block++) {
-            const uint32_t column = goss_weights_column(w, block);
-            if (column >= w->columns || (i > 0 && column <= goss_weights_column(w, block - 1)))
-                return CORRUPT(r, "weights '%.60s': block %zu in column %u; ascending below %zu expected", tensor->name,
-                               block, column, w->columns);
-        }
-        elements += (size_t)count * (row < whole ? w->block_rows : 1);
-    }
-    if (block != stored)
-        return CORRUPT(r, "weights '%.60s': %zu blocks counted, %u stored", tensor->name, block, stored);
-    w->elements = elements;
-    if (data_bytes - values_offset != elements * sizeof(float))
-        return CORRUPT(r, "weights '%.60s': %zu bytes of values, %zu expected", tensor->name,
-                       data_bytes - values_offset, elements * sizeof(float));
-    return GOSS_OK;
-}
-
-static goss_status read_weights(reader *r, const unsigned char *record, goss_tensor *tensor)
-{
-    goss_weights *w = &tensor->weights;
-    const uint32_t storage = read_u32(record + 44), stored = read_u32(record + 64);
-    const uint64_t offset = read_u64(record + 48), bytes = read_u64(record + 56);
-    const section *blob = &r->sections[WEIGHTS];
-
-    w->block_rows = read_u32(record + 40);
-    if (w->block_rows != 1 && w->block_rows != 2 && w->block_rows != 4 && w->block_rows != 8)
-        return CORRUPT(r, "weights '%.60s': blocks of %u rows; 1, 2, 4 or 8 expected", tensor->name, w->block_rows);
-    if (storage > 1 || (storage == 0 && stored != 0))
-        return CORRUPT(r, "weights '%.60s': storage %u with %u blocks; 0 (dense, 0 blocks) or 1 (sparse) expected",
-                       tensor->name, storage, stored);
-    if (offset % 64 != 0 || offset > blob->bytes || bytes > blob->bytes - offset)
-        return CORRUPT(r, "weights '%.60s': offset %llu, %llu bytes outside of the section's %zu bytes", tensor->name,
-                       (unsigned long long)offset, (unsigned long long)bytes, blob->bytes);
-
-    w->rows = tensor->dims[0];
-    w->columns = 1;
-    for (uint32_t i = 1; i < tensor->rank; i++) w->columns *= tensor->dims[i];
-    w->bytes = (size_t)bytes;
-    w->sparse = storage == 1;
-    const unsigned char *data = blob->data + offset;
-    if (w->sparse) {
-        const goss_status status = read_sparse(r, tensor, w, data, w->bytes, stored);
-        if (status) return status;
-    } else {
-        w->values = (const float *)(const void *)data;
-        w->elements = w->rows * w->columns;
-        w->blocks = (w->rows / w->block_rows + w->rows % w->block_rows) * w->columns;
-        if (bytes != (uint64_t)w->elements * sizeof(float))
-            return CORRUPT(r, "weights '%.60s': %llu bytes, %zu elements of 4 expected", tensor->name,
-                           (unsigned long long)bytes, w->elements);
-    }
-    return check_finite(r, tensor);
 }
 
 static goss_status read_tensor(reader *r, uint32_t index, goss_tensor *tensor)
@@ -304,15 +208,12 @@ static goss_status read_tensor(reader *r, uint32_t index, goss_tensor *tensor)
     if (read_u32(record + 8) > GOSS_ROLE_WEIGHTS)
         return CORRUPT(r, "tensor '%.60s': role %u, 0 to 3 expected", tensor->name, read_u32(record + 8));
     tensor->role = (goss_role)read_u32(record + 8);
-    tensor->dtype = (goss_dtype)read_u32(record + 4);
-    if (tensor->dtype != GOSS_DTYPE_F32 && !(tensor->dtype == GOSS_DTYPE_U8 && tensor->role == GOSS_ROLE_INPUT))
-        return goss_fail(r->error, GOSS_UNSUPPORTED,
-                         "tensor '%.60s': dtype %u, this build knows 1 (f32) and, for inputs, 2 (u8)", tensor->name,
-                         read_u32(record + 4));
-    if (read_u32(record + 68) != 0) return CORRUPT(r, "tensor '%.60s': reserved field is not zero", tensor->name);
+    status = read_dtype(r, record, tensor);
+    if (status) return status;
+    if (read_u32(record + 76) != 0) return CORRUPT(r, "tensor '%.60s': reserved field is not zero", tensor->name);
     status = read_dims(r, record, tensor);
     if (status) return status;
-    if (tensor->role == GOSS_ROLE_WEIGHTS) return read_weights(r, record, tensor);
+    if (tensor->role == GOSS_ROLE_WEIGHTS) return goss_read_weights(r, record, tensor);
     if (!all_zero(record + 40, 28))
         return CORRUPT(r, "tensor '%.60s': holds no weights, but has block, storage or data fields", tensor->name);
     return GOSS_OK;

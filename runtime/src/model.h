@@ -11,7 +11,9 @@ typedef enum goss_role { GOSS_ROLE_INTERMEDIATE, GOSS_ROLE_INPUT, GOSS_ROLE_OUTP
 typedef struct goss_tensor {
     const char *name;
     goss_role role;
-    goss_dtype dtype; /* f32, but for inputs */
+    goss_dtype dtype;
+    float scale; /* u7; otherwise 0 */
+    uint32_t zero_point;
     uint32_t rank;
     uint32_t dims[GOSS_MAX_RANK];
     goss_weights weights; /* role weights only */

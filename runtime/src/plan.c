@@ -11,7 +11,10 @@ static goss_status plan_inputs(goss_plan *plan, goss_error *error)
     for (uint32_t i = 0; i < plan->model->tensor_count; i++) {
         const goss_tensor *tensor = &plan->model->tensors[i];
         plan->values[i].name = tensor->name;
-        plan->values[i].element_bytes = tensor->dtype == GOSS_DTYPE_U8 ? 1 : sizeof(float);
+        plan->values[i].dtype = tensor->dtype;
+        plan->values[i].scale = tensor->scale;
+        plan->values[i].zero_point = (int32_t)tensor->zero_point;
+        plan->values[i].element_bytes = tensor->dtype == GOSS_DTYPE_F32 ? sizeof(float) : 1;
         if (tensor->role != GOSS_ROLE_INPUT) continue;
         const goss_status status =
             goss_value_set_shape(&plan->values[i], tensor->rank, tensor->dims, plan->kernels->lanes, error);
@@ -40,6 +43,9 @@ static goss_status plan_layer(goss_plan *plan, const goss_node *node, goss_layer
             layer->weight_ranks[i] = tensor->rank;
         }
     }
+    if (layer->output->dtype == GOSS_DTYPE_U7 && !node->op->quantized)
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): the output '%.60s' is u7, f32 expected",
+                         layer->name, layer->op->name, layer->output->name);
     return node->op->plan(layer, error);
 }
 

@@ -136,7 +136,7 @@ static goss_status describe_value(const goss_session *session, bool input, uint3
     *info = (goss_tensor_info){
         .bytes = plain_bytes(value),
         .name = value->name,
-        .dtype = value->element_bytes == 1 ? GOSS_DTYPE_U8 : GOSS_DTYPE_F32,
+        .dtype = value->dtype,
         .rank = value->rank,
     };
     memcpy(info->dims, value->dims, sizeof info->dims);
@@ -179,7 +179,7 @@ goss_status goss_session_layer(const goss_session *session, uint32_t index, goss
         if (!weights) continue;
         info->weight_bytes += weights->bytes;
         if (i > 1) continue; /* a bias or normalization: nothing in it can be sparse */
-        info->weights += weights->rows * weights->columns;
+        info->weights += weights->all;
         info->nonzeros += weights->elements;
     }
     return GOSS_OK;
@@ -237,7 +237,7 @@ static void copy_out(const goss_value *value, float *plain)
 static goss_status check_no_nan(const goss_session *session, const goss_value *value, const float *plain,
                                 goss_error *error)
 {
-    if (value->element_bytes != sizeof *plain) return GOSS_OK; /* integers */
+    if (value->dtype != GOSS_DTYPE_F32) return GOSS_OK; /* integers */
     const size_t count = plain_bytes(value) / sizeof *plain;
     if (session->plan.kernels->all_finite_f32(plain, count)) return GOSS_OK;
     for (size_t i = 0; i < count; i++)

@@ -91,13 +91,13 @@ static void put_tensor(writer *w, uint32_t name, uint32_t role, uint32_t dim0, u
     put_u32_at(w, start + 40, stored ? 1 : 0); /* block_rows */
     put_u32_at(w, start + 48, offset);
     put_u32_at(w, start + 56, stored ? 4 * elements : 0);
-    w->end = start + 72;
+    w->end = start + 80;
 }
 
 static void put_header(writer *w)
 {
     memcpy(w->file, "GOSS", 4);
-    put_u32_at(w, 4, 1);
+    put_u32_at(w, 4, 2);
     put_u32_at(w, 8, TINY_MODEL_BYTES);
     put_u32_at(w, 16, w->sections);
     put_u32_at(w, 20, crc32(crc32(0, w->file, 20), w->file + 24, HEADER - 24 + TABLE));

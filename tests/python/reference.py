@@ -110,6 +110,38 @@ def unpack_sparse(data, rows, columns, block_rows, blocks):
     return matrix
 
 
+def unpack_i8(data, shape, block_rows, storage, blocks):
+    """Weights and their scales."""
+    scales = np.frombuffer(data, "<f4", shape[0])
+    data = data[-(-4 * shape[0] // 64) * 64 :]
+    rows, quads = -(-shape[0] // 4) * 4, -(-shape[1] // 4)
+    positions = int(np.prod(shape[2:]))
+    if storage == 2:
+        taps = np.frombuffer(data, np.int8).reshape(positions, rows)
+        assert not taps[:, shape[0] :].any()
+        return np.array([[taps[:, row]] for row in range(shape[0])]).reshape(shape), scales
+    columns, block_row_count = quads * positions, rows // block_rows
+    listed = [range(columns)] * block_row_count
+    if storage == 1:
+        counts = struct.unpack_from(f"<{block_row_count}I", data)
+        indices = iter(struct.unpack_from(f"<{blocks}H", data, 4 * block_row_count))
+        listed = [[next(indices) for _ in range(count)] for count in counts]
+        assert next(indices, None) is None
+        data = data[-(-(4 * block_row_count + 2 * blocks) // 64) * 64 :]
+    values = iter(np.frombuffer(data, np.int8).tolist())
+    weights = np.zeros((rows, 4 * quads, positions), np.int8)
+    for block_row, present in enumerate(listed):
+        assert list(present) == sorted(set(present))
+        for column in present:
+            for row in range(block_row * block_rows, (block_row + 1) * block_rows):
+                for channel in range(4):
+                    quad, position = divmod(column, positions)
+                    weights[row, 4 * quad + channel, position] = next(values)
+    assert next(values, None) is None
+    assert not weights[shape[0] :].any() and not weights[:, shape[1] :].any()
+    return weights[: shape[0], : shape[1]].reshape(shape), scales
+
+
 def block_row_ranges(rows, block_rows):
     """(first row, rows) of each block row, then of each remaining row."""
     whole = rows // block_rows
@@ -149,7 +181,7 @@ def read(data):
         return [section[i : i + size] for i in range(0, len(section), size)]
 
     return Model(
-        [read_tensor(record, string, blob) for record in records(tensors, 72)],
+        [read_tensor(record, string, blob) for record in records(tensors, 80)],
         [read_node(record, string, words) for record in records(nodes, 40)],
         dict(tuple(map(string, struct.unpack("<2I", pair))) for pair in records(metadata, 8)),
     )

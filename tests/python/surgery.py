@@ -7,7 +7,7 @@ import zlib
 
 HEADER_BYTES, ENTRY_BYTES = 64, 32
 SECTIONS = ("strings", "tensors", "nodes", "attributes", "metadata", "weights")
-RECORD_BYTES = {"tensors": 72, "nodes": 40, "metadata": 8}
+RECORD_BYTES = {"tensors": 80, "nodes": 40, "metadata": 8}
 
 
 class GossFile:

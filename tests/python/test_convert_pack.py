@@ -8,9 +8,18 @@ from hypothesis import strategies as st
 
 from gossamer.convert.cost_model import BlockCost, CostModel, MatrixCost
 from gossamer.convert.goss_file import Storage
-from gossamer.convert.pack import PATTERNS, Use, choose_storage, pack_weights
+from gossamer.convert.pack import (
+    I8_PATTERNS,
+    PATTERNS,
+    Use,
+    choose_i8_storage,
+    choose_storage,
+    pack_i8_weights,
+    pack_weights,
+)
 
 BLOCK_ROWS = (1, 2, 4, 8)
+STORAGES = (Storage.DENSE, Storage.SPARSE)
 # Like a machine with 16 vector registers: blocks of 4 rows are best, 8 rows spill.
 COSTS = CostModel(
     "test",
@@ -54,7 +63,7 @@ def unpack(packed, rows, columns):
     return reference.unpack_sparse(packed.data, *arguments)
 
 
-@given(weights(), st.sampled_from(BLOCK_ROWS), st.sampled_from(Storage))
+@given(weights(), st.sampled_from(BLOCK_ROWS), st.sampled_from(STORAGES))
 def test_packing_keeps_every_weight(matrix, block_rows, storage):
     packed = pack_weights(matrix, block_rows, storage)
     np.testing.assert_array_equal(unpack(packed, *matrix.shape), matrix)
@@ -147,3 +156,48 @@ def test_what_is_asked_for_is_stored_whatever_it_costs(asked):
 def test_full_matrices_in_blocks_that_are_asked_for_have_no_index():
     choice = choose_storage(np.ones((8, 8)), Use.CONV, COSTS, "2x1")
     assert (choice.storage, choice.block_rows) == (Storage.DENSE, 2)
+
+
+# ---- i8 -----------------------------------------------------------------------------------------
+
+
+@st.composite
+def i8_weights(draw):
+    """i8 weights of a convolution (M, C, kh, kw), some blocks of them zero."""
+    shape = (*(draw(st.integers(1, 13)) for _ in range(2)), *draw(st.sampled_from(KERNELS)))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    values = random.integers(-127, 128, shape, np.int8)
+    block = draw(st.sampled_from([1, 4]))
+    kept = random.random(values.shape) >= draw(st.sampled_from([0, 0.5, 1]))
+    return values * np.repeat(np.repeat(kept[::block, ::4], block, 0), 4, 1)[: shape[0], : shape[1]]
+
+
+KERNELS = [(1, 1), (3, 3), (1, 5)]
+
+
+@given(i8_weights(), st.sampled_from([1, 4]), st.sampled_from(STORAGES))
+def test_packing_keeps_every_i8_weight_and_scale(weights, block_rows, storage):
+    scales = np.arange(1, len(weights) + 1, dtype=np.float32)
+    packed = pack_i8_weights(weights, scales, block_rows, storage)
+    arguments = (weights.shape, block_rows, int(storage), packed.blocks)
+    found, found_scales = reference.unpack_i8(packed.data, *arguments)
+    np.testing.assert_array_equal(found, weights)
+    np.testing.assert_array_equal(found_scales, scales)
+
+
+@given(i8_weights())
+def test_packing_keeps_every_depthwise_i8_weight(weights):
+    weights = weights[:, :1]
+    packed = pack_i8_weights(weights, np.ones(len(weights)), 1, Storage.DEPTHWISE)
+    found, _ = reference.unpack_i8(packed.data, weights.shape, 1, 2, 0)
+    np.testing.assert_array_equal(found, weights)
+
+
+@given(i8_weights(), st.sampled_from([*I8_PATTERNS, "dense", None]))
+def test_the_storage_of_i8_weights_is_sparse_where_blocks_are_missing(weights, asked):
+    choice = choose_i8_storage(weights, Use.CONV, asked)
+    assert choice.block_rows == I8_PATTERNS.get(asked, 4)
+    sparse = pack_i8_weights(weights, np.ones(len(weights)), choice.block_rows, Storage.SPARSE)
+    rows, channels = (-(-size // 4) for size in weights.shape[:2])
+    all_blocks = rows * (4 // choice.block_rows) * channels * weights[0, 0].size
+    assert (choice.storage is Storage.DENSE) == (asked == "dense" or sparse.blocks == all_blocks)

@@ -88,7 +88,7 @@ def test_a_file_of_another_kind_is_recognised_and_refused(
     ("offset", "size", "value", "error", "message"),
     [
         (0, 1, ord("g"), ModelError, "not a .goss file"),
-        (4, 4, 2, UnsupportedError, "file format version 2, this build reads version 1"),
+        (4, 4, 1, UnsupportedError, "file format version 1, this build reads version 2"),
         (8, 8, len(CONTENT) + 1, ModelError, f"truncated: .*{len(CONTENT) + 1} bytes"),
         (8, 8, len(CONTENT) - 64, ModelError, f"wrong size: .*file has {len(CONTENT)}"),
         (8, 8, 2**64 - 1, ModelError, "truncated"),
@@ -195,7 +195,9 @@ def test_a_flipped_bit_of_any_other_byte_is_noticed() -> None:
         (STEM, 12, 4, 2, "'stem': rank 2, 0 expected"),
         (STEM, 40, 4, 4, "'stem': holds no weights"),
         (STEM, 48, 8, 64, "'stem': holds no weights"),
-        (STEM, 68, 4, 1, "'stem': reserved"),
+        (STEM, 68, 4, 1, "'stem': .* scale"),
+        (STEM, 72, 4, 1, "'stem': .* zero point"),
+        (STEM, 76, 4, 1, "'stem': reserved"),
         (IMAGE, 12, 4, 7, "'image': rank 7, 1 to 6 expected"),
         (IMAGE, 12, 4, 0, "'image': rank 0"),
         (IMAGE, 16, 4, 0, "'image': dimension 0 is 0"),
@@ -342,6 +344,71 @@ def test_sparse_indices_are_checked(
 ) -> None:
     file.put(weight_offset(file, SPARSE_WEIGHT) + offset, value, size)
     refuse(file.repair(), ModelError, f"'pointwise.weight': {message}")
+
+
+# Numbers of tensors in tiny_models.quantized().
+QUANTIZED, I8_DENSE, I8_BIAS, I8_DEPTHWISE, I8_SPARSE = 1, 2, 3, 5, 8
+
+
+@pytest.fixture
+def quantized_file() -> GossFile:
+    return GossFile(tiny_models.quantized())
+
+
+@pytest.mark.parametrize(
+    ("tensor", "field", "size", "value", "message"),
+    [
+        (QUANTIZED, 4, 4, 3, "'quantized': dtype 3"),
+        (QUANTIZED, 68, 4, 0, "'quantized': the scale is 0; a finite number above 0"),
+        (QUANTIZED, 68, 4, 0xBF800000, "'quantized': the scale is -1;"),
+        (QUANTIZED, 68, 4, 0x7F800000, "'quantized': the scale is inf;"),
+        (QUANTIZED, 68, 4, 0x7FC00000, "'quantized': the scale is -?nan;"),
+        (QUANTIZED, 72, 4, 128, "'quantized': the zero point is 128; 0 to 127"),
+        (QUANTIZED, 76, 4, 1, "'quantized': reserved"),
+        (I8_DENSE, 4, 4, 4, "'stem.weight': dtype 4"),
+        (I8_DENSE, 12, 4, 3, "'stem.weight': "),
+        (I8_DENSE, 40, 4, 2, "'stem.weight': blocks of 2 rows; 1 or 4 expected"),
+        (I8_DENSE, 44, 4, 3, "'stem.weight': storage 3 with 0 blocks"),
+        (I8_DENSE, 44, 4, 2, "'stem.weight': depthwise"),
+        (I8_DENSE, 56, 8, 63, "'stem.weight': 63 bytes do not hold 5 scales"),
+        (I8_DENSE, 56, 8, 100, "'stem.weight': 36 bytes of values, 18 blocks of 16 expected"),
+        (I8_DENSE, 64, 4, 1, "'stem.weight': storage 0 with 1 blocks"),
+        (I8_DENSE, 68, 4, 1, "'stem.weight': the scale"),
+        (I8_DEPTHWISE, 56, 8, 64 + 71, "'depthwise.weight': 71 bytes, 9 x 8 expected"),
+        (I8_SPARSE, 64, 4, 4, "'pointwise.weight': 3 blocks counted, 4 stored"),
+        (I8_SPARSE, 56, 8, 64 + 64 + 47, "'pointwise.weight': 47 bytes of values, 3 blocks of 16"),
+    ],
+)
+def test_each_field_of_quantized_tensors_is_checked(
+    quantized_file: GossFile, tensor: int, field: int, size: int, value: int, message: str
+) -> None:
+    file = quantized_file
+    file.put(file.record("tensors", tensor) + field, value, size)
+    refuse(file.repair(), (ModelError, UnsupportedError), message)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "offset", "size", "value", "message"),
+    [
+        (I8_DENSE, 4, 4, 0xFF800000, "'stem.weight': the scale of row 1 is -inf"),
+        (I8_DENSE, 16, 4, 0, "'stem.weight': the scale of row 4 is 0"),
+        (I8_DENSE, 64 + 5, 1, 0x80, "'stem.weight': byte 5 is -128; -127 to 127"),
+        (I8_DENSE, 64 + 3, 1, 1, "'stem.weight': byte 3 is 1; 0, as padding"),
+        (I8_DENSE, 64 + 9 * 16 + 4, 1, 255, "'stem.weight': byte 148 is -1; 0, as padding"),
+        (I8_DEPTHWISE, 64 + 5, 1, 1, "'depthwise.weight': byte 5 is 1; 0, as padding"),
+        (I8_DEPTHWISE, 64, 1, 0x80, "'depthwise.weight': byte 0 is -128"),
+        (I8_SPARSE, 64, 4, 9, "'pointwise.weight': block row 0 has 9 blocks"),
+        (I8_SPARSE, 64 + 8, 2, 2, "'pointwise.weight': block 0 in column 2"),
+        (I8_SPARSE, 64 + 12, 2, 0, "'pointwise.weight': block 2 in column 0; ascending"),
+        (I8_SPARSE, 128 + 16 + 4, 1, 1, "'pointwise.weight': byte 20 is 1; 0, as padding"),
+    ],
+)
+def test_i8_weights_their_scales_and_padding_are_checked(
+    quantized_file: GossFile, tensor: int, offset: int, size: int, value: int, message: str
+) -> None:
+    file = quantized_file
+    file.put(weight_offset(file, tensor) + offset, value, size)
+    refuse(file.repair(), ModelError, message)
 
 
 def test_the_file_of_an_error_is_named(tmp_path: Path) -> None:

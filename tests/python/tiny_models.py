@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gossamer.convert.goss_file import (
+    Dtype,
     Model,
     Node,
     Op,
@@ -14,7 +15,7 @@ from gossamer.convert.goss_file import (
     Tensor,
     write_model,
 )
-from gossamer.convert.pack import pack_weights
+from gossamer.convert.pack import pack_i8_weights, pack_weights
 
 NO_CLAMP = (-np.inf, np.inf)
 
@@ -141,6 +142,49 @@ def windows() -> bytes:
         Node("dealt", Op.SHUFFLE, (4,), 5, (3,)),
         Node("leaky", Op.LEAKY_RELU, (5,), 6, (0.25,)),
         Node("curved", Op.ACTIVATION, (6,), 7, (2,)),
+    ]
+    return write_model(Model(tensors, nodes, {}))
+
+
+def i8_weights(name: str, values: np.ndarray, scales: np.ndarray, how: Storage) -> Tensor:
+    packed = pack_i8_weights(values, scales, 1 if how is Storage.DEPTHWISE else 4, how)
+    return Tensor(name, Role.WEIGHTS, values.shape, packed, Dtype.I8)
+
+
+def quantized() -> bytes:
+    """A dense, a depthwise and a sparse convolution in i8: image [1, 3, 6, 6] -> [1, 5, 6, 6]."""
+    random = np.random.default_rng(11)
+
+    def i8(name: str, shape: tuple[int, ...], how: Storage) -> Tensor:
+        values = random.integers(-127, 128, shape, np.int8)
+        if how is Storage.SPARSE:
+            values[:4, 4:] = 0
+        return i8_weights(name, values, 0.01 + random.random(shape[0]) / 100, how)
+
+    def u7(name: str, scale: float, zero_point: int) -> Tensor:
+        return Tensor(name, Role.INTERMEDIATE, (), None, Dtype.U7, scale, zero_point)
+
+    tensors = [
+        Tensor("image", Role.INPUT, (1, 3, 6, 6)),
+        u7("quantized", 0.02, 64),
+        i8("stem.weight", (5, 3, 3, 3), Storage.DENSE),
+        weights("stem.bias", random.normal(size=5)),
+        u7("stem", 0.05, 0),
+        i8("depthwise.weight", (5, 1, 3, 3), Storage.DEPTHWISE),
+        weights("depthwise.bias", random.normal(size=5)),
+        u7("depthwise", 0.1, 0),
+        i8("pointwise.weight", (5, 5, 1, 1), Storage.SPARSE),
+        weights("pointwise.bias", random.normal(size=5)),
+        u7("pointwise", 0.2, 70),
+        Tensor("planes", Role.OUTPUT),
+    ]
+    same = (1, 1, 1, 1, 1, 1, 1, 1)
+    nodes = [
+        Node("quantize", Op.QUANTIZE, (0,), 1),
+        Node("stem", Op.CONV, (1, 2, 3), 4, (*same, 1, 0.0, np.inf)),
+        Node("depthwise", Op.CONV, (4, 5, 6), 7, (*same, 5, 0.0, 6.0)),
+        Node("pointwise", Op.CONV, (7, 8, 9), 10, (1, 1, 0, 0, 0, 0, 1, 1, 1, *NO_CLAMP)),
+        Node("dequantize", Op.DEQUANTIZE, (10,), 11),
     ]
     return write_model(Model(tensors, nodes, {}))
 

@@ -1,4 +1,4 @@
-"""Writer of the ``.goss`` model file, version 1.
+"""Writer of the ``.goss`` model file, version 2.
 
 ``runtime/FORMAT.md`` describes the file; "section n" below is a section of that page. The engine's
 ``runtime/src/model.c`` is the reader.
@@ -15,7 +15,7 @@ from enum import IntEnum
 from ..errors import ModelError
 
 MAGIC = b"GOSS"
-VERSION = 1
+VERSION = 2
 ALIGNMENT = 64
 TAIL_BYTES = 64
 MAX_INPUTS = 4
@@ -24,7 +24,7 @@ UNUSED_INPUT = 0xFFFFFFFF
 
 HEADER = struct.Struct("<4sIQII40x")
 SECTION_ENTRY = struct.Struct("<IIQQ8x")
-TENSOR_RECORD = struct.Struct("<4I6I2IQQI4x")
+TENSOR_RECORD = struct.Struct("<4I6I2IQQIfI4x")
 NODE_RECORD = struct.Struct("<3I4I3I")
 METADATA_RECORD = struct.Struct("<2I")
 
@@ -54,13 +54,16 @@ class Dtype(IntEnum):
 
     F32 = 1
     U8 = 2
+    I8 = 3
+    U7 = 4
 
 
 class Storage(IntEnum):
-    """How a weight matrix is stored (section 9)."""
+    """How a weight matrix is stored (sections 10 and 11)."""
 
     DENSE = 0
     SPARSE = 1
+    DEPTHWISE = 2
 
 
 class Op(IntEnum):
@@ -83,11 +86,15 @@ class Op(IntEnum):
     SLICE = 15
     SHUFFLE = 16
     RESHAPE = 17
+    LOOKUP = 40
+    QUANTIZE = 41
+    DEQUANTIZE = 42
+    QUANTIZE_PIXELS = 43
 
 
 @dataclass(frozen=True)
 class PackedWeights:
-    """A weight matrix in the bytes of section 9; `pack.pack_weights` makes them.
+    """A weight matrix in the bytes of section 10 or 11; `pack` makes them.
 
     `blocks` counts the stored blocks of sparse storage and is 0 for dense storage.
     """
@@ -100,13 +107,18 @@ class PackedWeights:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor. `dims` is empty unless the role is INPUT or WEIGHTS; `dtype` is U8 for inputs."""
+    """One tensor. `dims` is empty unless the role is INPUT or WEIGHTS.
+
+    `scale` and `zero_point` say what the numbers of dtype U7 stand for.
+    """
 
     name: str
     role: Role
     dims: tuple[int, ...] = ()
     weights: PackedWeights | None = None
     dtype: Dtype = Dtype.F32
+    scale: float = 0.0
+    zero_point: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,7 +166,7 @@ class _Strings:
 
 
 def _tensor_records(tensors: Iterable[Tensor], strings: _Strings, weights: bytearray) -> bytes:
-    """Section 4; appends what the records point to to section 9's bytes."""
+    """Section 4; appends what the records point to to the bytes of the weights."""
     records = bytearray()
     for tensor in tensors:
         dims = tensor.dims + (0,) * (MAX_RANK - len(tensor.dims))
@@ -162,11 +174,12 @@ def _tensor_records(tensors: Iterable[Tensor], strings: _Strings, weights: bytea
         head = (name, tensor.dtype, tensor.role, len(tensor.dims), *dims)
         packed = tensor.weights
         if packed is None:
-            records += TENSOR_RECORD.pack(*head, 0, 0, 0, 0, 0)
+            quantization = (tensor.scale, tensor.zero_point)
+            records += TENSOR_RECORD.pack(*head, 0, 0, 0, 0, 0, *quantization)
             continue
         weights += bytes(align(len(weights)) - len(weights))
         place = (len(weights), len(packed.data), packed.blocks)
-        records += TENSOR_RECORD.pack(*head, packed.block_rows, packed.storage, *place)
+        records += TENSOR_RECORD.pack(*head, packed.block_rows, packed.storage, *place, 0, 0)
         weights += packed.data
     return bytes(records)
 

@@ -29,6 +29,12 @@ shuffle              x (N,C,...)                               groups: channel i
                                                                channel i * groups + g
 reshape              x                                         shape; before `passes.optimize` only
                                                                the output's says to what
+lookup               x u7                                      table: uint8 array (128), what 0,
+                                                               ..., 127 become
+quantize             x f32, gives u7
+dequantize           x u7, gives f32
+quantize_pixels      pixels (N,H,W,C), normalization (2,C);
+                     gives u7 (N,C,H,W)
 scale_shift          x (N,C,...)                               scale, shift: f64 arrays (C)
 pad                  x (N,C,H,W), zeros around the image       pads, as conv
 
@@ -55,8 +61,10 @@ class Value:
     """A tensor: computed, an input, or a constant.
 
     `shape` is None when it is unknown, which happens only behind something unsupported.
-    `dtype` is "u8" for some inputs. `pattern` asks for the storage of a convolution's weights, one
-    of `pack.PATTERNS`; None takes the cheapest.
+    `dtype` is "f32", for some inputs "u8". A computed value of dtype "u7" holds whole numbers q
+    from 0 to 127 that stand for ``scale * (q - zero_point)``; quantized weights have dtype "i8",
+    `data` from -127 to 127 and `scales` (M), one for each output channel. `pattern` asks for the
+    storage of a matrix, one of `pack.PATTERNS`, or of `pack.I8_PATTERNS`; None takes the cheapest.
     """
 
     name: str
@@ -64,6 +72,9 @@ class Value:
     data: np.ndarray | None = None
     pattern: str | None = None
     dtype: str = "f32"
+    scale: float = 0.0
+    zero_point: int = 0
+    scales: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,10 @@ def _average_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
     return (*_window_words(attributes), *map(int, attributes["counted"]))
 
 
+def _table_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(np.asarray(attributes["table"], np.uint8).view("<u4").tolist())
+
+
 # Code of each operator, and its attribute words: section 8 of FORMAT.md.
 _Words = Callable[[Mapping[str, Any]], tuple[int | float, ...]]
 _OPERATORS: dict[str, tuple[Op, _Words]] = {
@@ -69,6 +73,10 @@ _OPERATORS: dict[str, tuple[Op, _Words]] = {
     "slice": (Op.SLICE, lambda a: (int(a["first"]), int(a["count"]))),
     "shuffle": (Op.SHUFFLE, lambda a: (int(a["groups"]),)),
     "reshape": (Op.RESHAPE, _shape_words),
+    "lookup": (Op.LOOKUP, _table_words),
+    "quantize": (Op.QUANTIZE, lambda a: ()),
+    "dequantize": (Op.DEQUANTIZE, lambda a: ()),
+    "quantize_pixels": (Op.QUANTIZE_PIXELS, lambda a: ()),
 }
 
 
@@ -100,7 +108,7 @@ class _Lowering:
             for position, value in enumerate(node.inputs)
         )
         if node.output not in self.numbers:
-            self.add(node.output, goss_file.Tensor(node.output.name, Role.INTERMEDIATE))
+            self.add(node.output, _intermediate(node.output))
         op, words = _OPERATORS[node.op]
         output = self.numbers[node.output]
         return goss_file.Node(node.name, op, inputs, output, words(node.attributes))
@@ -111,12 +119,18 @@ class _Lowering:
         if (value, use, asked) in self.numbers:
             return self.numbers[value, use, asked]
         self.check_finite(node, value)
-        area = prediction.area(node, self.costs)
-        choice = pack.choose_storage(value.data, use, self.costs, asked, area)
+        if value.dtype == "i8":
+            choice = pack.choose_i8_storage(value.data, use, asked)
+            how = (choice.block_rows, choice.storage)
+            packed = pack.pack_i8_weights(value.data, value.scales, *how)
+        else:
+            area = prediction.area(node, self.costs)
+            choice = pack.choose_storage(value.data, use, self.costs, asked, area)
+            packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)
         if use is not Use.BIAS:
             _log.info("%s: %s", node.name, choice.reason)
-        packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)
-        tensor = goss_file.Tensor(value.name, Role.WEIGHTS, value.data.shape, packed)
+        dtype = Dtype[value.dtype.upper()]
+        tensor = goss_file.Tensor(value.name, Role.WEIGHTS, value.data.shape, packed, dtype)
         return self.add((value, use, asked), tensor)
 
     def check_finite(self, node: ir.Node, value: ir.Value) -> None:
@@ -129,8 +143,16 @@ class _Lowering:
             )
 
 
+def _intermediate(value: ir.Value) -> goss_file.Tensor:
+    dtype, scale = Dtype[value.dtype.upper()], float(value.scale)
+    role = Role.INTERMEDIATE
+    return goss_file.Tensor(
+        value.name, role, dtype=dtype, scale=scale, zero_point=int(value.zero_point)
+    )
+
+
 def _check_storage(graph: ir.Graph, storage: Mapping[str, str]) -> None:
-    kinds = (*pack.PATTERNS, pack.DENSE)
+    kinds = (*pack.PATTERNS, *pack.I8_PATTERNS, pack.DENSE)
     having = [node.name for node in graph.nodes if pack.has_matrix(node)]
     for name, asked in storage.items():
         if name not in having:
@@ -161,7 +183,8 @@ def lower(
     costs
         What to choose storage by; None = those of `cost_model.DEFAULT_TARGET`.
     storage
-        Node's name: the storage that it gets, one of `pack.PATTERNS` or `pack.DENSE`.
+        Node's name: the storage that it gets, one of `pack.PATTERNS`, of `pack.I8_PATTERNS` where
+        its weights are i8, or `pack.DENSE`.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Weight matrices: which storage is cheapest for the zeros that are there, and the bytes of it.
 
-Storage is described in section 9 of ``runtime/FORMAT.md``.
+Storage is described in sections 10 and 11 of ``runtime/FORMAT.md``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from .goss_file import PackedWeights, Storage, align
 from .ir import Node
 
 PATTERNS = {"1x1": 1, "2x1": 2, "4x1": 4, "8x1": 8}  # rows of a block
+I8_PATTERNS = {"4x4": 4, "1x4": 1}  # the same, of i8 weights: rows x input channels
+QUAD = 4  # of channels
 DENSE = "dense"
 NOISE = 0.03  # a difference in measured costs that says nothing; larger blocks need fewer indices
 
@@ -32,7 +34,7 @@ class Use(Enum):
 
 def use_of_input(node: Node, position: int) -> Use:
     """What a constant input of a node is for."""
-    if position >= 2:
+    if position >= 2 or node.op == "quantize_pixels":
         return Use.BIAS
     if node.op == "fully_connected":
         return Use.FULLY_CONNECTED
@@ -166,20 +168,24 @@ def _pack_dense(whole: np.ndarray, rest: np.ndarray) -> bytes:
     return whole.transpose(0, 2, 1).tobytes() + rest.tobytes()
 
 
-def _pack_sparse(whole: np.ndarray, rest: np.ndarray) -> tuple[int, bytes]:
-    """Counts, columns and values of the blocks that are present; and how many there are."""
-    present = np.concatenate([(whole != 0).any(axis=1), rest != 0])
+def _index(present: np.ndarray) -> bytes:
+    """Counts and columns of the blocks that are present, up to where values begin."""
     columns = np.nonzero(present)[1]
     counts = present.sum(axis=1).astype("<u4")
     column_type = "<u2" if present.shape[1] <= 65536 else "<u4"
     index = counts.tobytes() + columns.astype(column_type).tobytes()
-    gap = bytes(align(len(index)) - len(index))
+    return index + bytes(align(len(index)) - len(index))
+
+
+def _pack_sparse(whole: np.ndarray, rest: np.ndarray) -> tuple[int, bytes]:
+    """Counts, columns and values of the blocks that are present; and how many there are."""
+    present = np.concatenate([(whole != 0).any(axis=1), rest != 0])
     blocks = whole.transpose(0, 2, 1)[present[: len(whole)]]
-    return len(columns), index + gap + blocks.tobytes() + rest[rest != 0].tobytes()
+    return int(present.sum()), _index(present) + blocks.tobytes() + rest[rest != 0].tobytes()
 
 
 def pack_weights(weights: np.ndarray, block_rows: int, storage: Storage) -> PackedWeights:
-    """Write a weight tensor in the bytes of section 9.
+    """Write a weight tensor in the bytes of section 10.
 
     Parameters
     ----------
@@ -203,3 +209,72 @@ def pack_weights(weights: np.ndarray, block_rows: int, storage: Storage) -> Pack
         return PackedWeights(block_rows, storage, 0, _pack_dense(whole, matrix[rows:]))
     blocks, data = _pack_sparse(whole, matrix[rows:])
     return PackedWeights(block_rows, storage, blocks, data)
+
+
+def _pad(array: np.ndarray, axis: int) -> np.ndarray:
+    """Zeros up to a whole number of quads along an axis."""
+    missing = [(0, 0)] * array.ndim
+    missing[axis] = (0, -array.shape[axis] % QUAD)
+    return np.pad(array, missing)
+
+
+def i8_blocks(weights: np.ndarray, block_rows: int) -> np.ndarray:
+    """Arrange weights ``(M, C)`` or ``(M, C, kh, kw)`` as section 11 does.
+
+    Returns
+    -------
+    ndarray of int8
+        ``(block rows, columns, block_rows, 4)``; a column is a quad of channels at one position.
+    """
+    padded = _pad(_pad(weights.reshape(*weights.shape[:2], -1), 0), 1)
+    rows, channels, positions = padded.shape
+    quads = padded.reshape(rows, channels // QUAD, QUAD, positions).swapaxes(2, 3)
+    return quads.reshape(rows // block_rows, block_rows, -1, QUAD).swapaxes(1, 2)
+
+
+def choose_i8_storage(weights: np.ndarray, use: Use, asked: str | None = None) -> Choice:
+    """Choose the storage of i8 weights.
+
+    Parameters
+    ----------
+    weights
+        int8, shape ``(M, C)`` or ``(M, C, kh, kw)``; a zero is a weight that need not be stored.
+    asked
+        One of `I8_PATTERNS`, or `DENSE`; None takes blocks of 4x4.
+    """
+    if use is Use.DEPTHWISE:
+        return Choice(1, Storage.DEPTHWISE, "dense: depthwise weights always are")
+    pattern = asked if asked in I8_PATTERNS else "4x4"
+    present = i8_blocks(weights, I8_PATTERNS[pattern]).any(axis=(2, 3))
+    storage = Storage.DENSE if asked == DENSE or present.all() else Storage.SPARSE
+    left_out = f"{1 - present.mean():.1%} of the {pattern} blocks are zeros"
+    return Choice(I8_PATTERNS[pattern], storage, f"{storage.name.lower()}: {left_out}")
+
+
+def pack_i8_weights(
+    weights: np.ndarray, scales: np.ndarray, block_rows: int, storage: Storage
+) -> PackedWeights:
+    """Write quantized weights in the bytes of section 11.
+
+    Parameters
+    ----------
+    weights
+        int8 from -127 to 127, shape ``(M, C)`` or ``(M, C, kh, kw)``.
+    scales
+        f32, finite and above 0, shape ``(M,)``.
+    block_rows
+        4 or 1 rows of 4 channels that are stored together.
+    storage
+        Sparse leaves out the blocks whose weights are all zero.
+    """
+    head = np.asarray(scales, "<f4").tobytes()
+    head += bytes(align(len(head)) - len(head))
+    if storage is Storage.DEPTHWISE:
+        taps = _pad(weights.reshape(len(weights), -1).T, 1)
+        return PackedWeights(1, storage, 0, head + taps.tobytes())
+    blocks = i8_blocks(weights, block_rows)
+    if storage is Storage.DENSE:
+        return PackedWeights(block_rows, storage, 0, head + blocks.tobytes())
+    present = blocks.any(axis=(2, 3))
+    data = head + _index(present) + blocks[present].tobytes()
+    return PackedWeights(block_rows, storage, int(present.sum()), data)

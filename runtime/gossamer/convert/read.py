@@ -13,6 +13,7 @@ from . import goss_file
 from .goss_file import Dtype, Op, Role, Section, Storage
 from .ir import Graph, Node, Value
 from .lower import ACTIVATIONS
+from .pack import QUAD
 
 
 def read_graph(data: bytes, source: str) -> Graph:
@@ -44,10 +45,15 @@ def read_graph(data: bytes, source: str) -> Graph:
 
     values, inputs, outputs = [], [], {}
     for record in goss_file.TENSOR_RECORD.iter_unpack(sections[Section.TENSORS]):
-        name, dtype, role, rank, *rest = record
+        name, dtype, role, rank, *rest, scale, zero_point = record
         shape = tuple(rest[:rank]) or None
         value = Value(text(name), shape, dtype=Dtype(dtype).name.lower())
-        if role == Role.WEIGHTS:
+        value.scale, value.zero_point = scale, zero_point
+        if role == Role.WEIGHTS and dtype == Dtype.I8:
+            value.data, value.scales, value.pattern = _i8_weights(
+                shape, rest[6:], sections[Section.WEIGHTS]
+            )
+        elif role == Role.WEIGHTS:
             value.data, value.pattern = _weights(shape, rest[6:], sections[Section.WEIGHTS])
         elif role == Role.INPUT:
             inputs.append(value)
@@ -128,9 +134,13 @@ _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "slice": lambda words: dict(zip(("first", "count"), struct.unpack("<2I", words), strict=True)),
     "shuffle": lambda words: {"groups": _number(words)},
     "reshape": lambda words: {"shape": _shape(words)},
+    "lookup": lambda words: {"table": np.frombuffer(words, np.uint8)},
+    "quantize": lambda words: {},
+    "dequantize": lambda words: {},
+    "quantize_pixels": lambda words: {},
 }
 
-# ---- Weights: section 9 --------------------------------------------------------------------------
+# ---- Weights: sections 10 and 11 -----------------------------------------------------------------
 
 
 def _weights(shape: tuple[int, ...], fields: list[int], section: bytes) -> tuple[np.ndarray, str]:
@@ -152,17 +162,50 @@ def _weights(shape: tuple[int, ...], fields: list[int], section: bytes) -> tuple
     return matrix.reshape(shape), f"{block_rows}x1"
 
 
+def _index(
+    data: bytes, block_rows: int, columns: int, blocks: int
+) -> tuple[np.ndarray, np.ndarray, bytes]:
+    """Counts and columns of sparse storage, and the bytes of its values."""
+    counts = np.frombuffer(data, "<u4", block_rows)
+    index = np.dtype("<u2" if columns <= 65536 else "<u4")
+    column = np.frombuffer(data, index, blocks, offset=counts.nbytes)
+    return counts, column, data[goss_file.align(counts.nbytes + column.nbytes) :]
+
+
 def _sparse(
     data: bytes, parts: list[tuple[np.ndarray, int]], columns: int, blocks: int
 ) -> Iterator[tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]]:
     """Give each part with the block rows, columns and values of its blocks."""
     block_rows = [len(part) // rows for part, rows in parts]
-    counts = np.frombuffer(data, "<u4", sum(block_rows))
-    index = np.dtype("<u2" if columns <= 65536 else "<u4")
-    column = np.frombuffer(data, index, blocks, offset=counts.nbytes)
-    values = np.frombuffer(data[goss_file.align(counts.nbytes + column.nbytes) :], "<f4")
+    counts, column, values = _index(data, sum(block_rows), columns, blocks)
+    values = np.frombuffer(values, "<f4")
     for (part, rows), lines in zip(parts, block_rows, strict=True):
         mine, counts = counts[:lines], counts[lines:]
         row, stored = np.repeat(np.arange(lines), mine), int(mine.sum())
         yield part, rows, row, column[:stored], values[: stored * rows]
         column, values = column[stored:], values[stored * rows :]
+
+
+def _i8_weights(
+    shape: tuple[int, ...], fields: list[int], section: bytes
+) -> tuple[np.ndarray, np.ndarray, str | None]:
+    """Weights, their scales and their pattern; depthwise weights have none."""
+    block_rows, storage, offset, size, blocks = fields
+    data = section[offset : offset + size]
+    scales = np.frombuffer(data, "<f4", shape[0])
+    data = data[goss_file.align(scales.nbytes) :]
+    positions = int(np.prod(shape[2:], dtype=np.int64))
+    if storage == Storage.DEPTHWISE:
+        taps = np.frombuffer(data, np.int8).reshape(positions, -1)[:, : shape[0]]
+        return taps.T.reshape(shape), scales, None
+    rows, quads = -(-shape[0] // QUAD) * QUAD, -(-shape[1] // QUAD)
+    matrix = np.zeros((rows // block_rows, quads * positions, block_rows, QUAD), np.int8)
+    present = np.ones(matrix.shape[:2], bool)
+    if storage == Storage.SPARSE:
+        counts, column, data = _index(data, *matrix.shape[:2], blocks)
+        present[:] = False
+        present[np.repeat(np.arange(len(counts)), counts), column] = True
+    matrix[present] = np.frombuffer(data, np.int8).reshape(-1, block_rows, QUAD)
+    by_row = matrix.swapaxes(1, 2).reshape(rows, quads, positions, QUAD).swapaxes(2, 3)
+    weights = by_row.reshape(rows, quads * QUAD, *shape[2:])[: shape[0], : shape[1]]
+    return weights, scales, f"{block_rows}x{QUAD}"
