@@ -173,10 +173,58 @@ typedef struct goss_leaky_relu_f32_args {
 
 typedef void goss_activation_kernel(const goss_activation_f32_args *);
 
-/* y = exp(x - max(x)) / sum; writes the padding up to the vector too. y may be x. */
+/* y[i] = f(a[i], b[i]), of the function that the kernel is named after; y may be a or b. Nothing but y is written. */
+typedef struct goss_binary_f32_args {
+    const float *a, *b;    /* [count], or one number where the step is 0; readable up to the next vector */
+    float *y;              /* [count] */
+    size_t count;          /* > 0 */
+    size_t a_step, b_step; /* 0 or 1 */
+} goss_binary_f32_args;
+
+typedef void goss_binary_kernel(const goss_binary_f32_args *);
+enum { GOSS_BINARY_KERNELS = 6 }; /* add, sub, mul, div, min, max */
+
+/* The sum, product, least or largest of x [count], count > 0; readable up to the next vector. */
+typedef float goss_reduce_kernel(const float *x, size_t count);
+enum { GOSS_REDUCE_KERNELS = 4 };
+
+/* y[c * y_stride + r] = x[r * x_stride + c]. Nothing but those is written. */
+typedef struct goss_transpose_f32_args {
+    const float *x; /* [rows][x_stride] */
+    float *y;       /* [columns][y_stride] */
+    size_t rows, columns, x_stride, y_stride;
+} goss_transpose_f32_args;
+
+/* y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) * scale + bias; y may be x. */
+typedef struct goss_layer_norm_f32_args {
+    const float *x;            /* [count], readable up to the next multiple of the vector, as scale and bias */
+    float *y;                  /* [count] */
+    const float *scale, *bias; /* [count]; or both NULL: 1 and 0 */
+    size_t count;              /* > 0 */
+    float epsilon;
+} goss_layer_norm_f32_args;
+
+/* A matrix of few numbers in each row, one row after the other. */
+typedef struct goss_taps {
+    const uint32_t *counts; /* [rows] */
+    const uint32_t *index;
+    const float *weights;
+} goss_taps;
+
+/* One plane: y = rows * x * columns^T, each a matrix of taps. */
+typedef struct goss_resize_f32_args {
+    const float *x;    /* [in_y][in_x], readable up to the next multiple of the vector */
+    float *y;          /* [out_y][out_x] */
+    float *row;        /* scratch, [in_x] up to the next multiple of the vector */
+    goss_taps rows;    /* [out_y] of in_y */
+    goss_taps columns; /* [out_x] of in_x */
+    size_t in_x, out_y, out_x;
+} goss_resize_f32_args;
+
+/* y = exp(x - max(x)) / sum; y may be x. Nothing but y is written. */
 typedef struct goss_softmax_f32_args {
     const float *x; /* [count], readable up to the next multiple of the vector */
-    float *y;       /* [count], writable up to the next multiple of the vector */
+    float *y;       /* [count] */
     size_t count;   /* > 0 */
 } goss_softmax_f32_args;
 
@@ -205,9 +253,15 @@ typedef struct goss_kernels {
     void (*scale_f32)(const goss_scale_f32_args *);
     /* As FORMAT.md section 8, operator 8, says. */
     goss_activation_kernel *sigmoid_f32, *silu_f32, *hard_swish_f32, *tanh_f32, *elu_f32, *softplus_f32, *mish_f32,
-        *erf_f32, *gelu_f32, *gelu_tanh_f32;
+        *erf_f32, *gelu_f32, *gelu_tanh_f32, *exp_f32, *log_f32, *sqrt_f32, *abs_f32, *reciprocal_f32, *floor_f32,
+        *ceil_f32, *round_f32, *sign_f32, *sin_f32, *cos_f32;
     void (*leaky_relu_f32)(const goss_leaky_relu_f32_args *);
     void (*softmax_f32)(const goss_softmax_f32_args *);
+    goss_binary_kernel *binary_f32[GOSS_BINARY_KERNELS]; /* add, sub, mul, div, min, max */
+    goss_reduce_kernel *reduce_f32[GOSS_REDUCE_KERNELS]; /* sum, product, min, max */
+    void (*transpose_f32)(const goss_transpose_f32_args *);
+    void (*layer_norm_f32)(const goss_layer_norm_f32_args *);
+    void (*resize_f32)(const goss_resize_f32_args *);
 
     /* Nonzero when all of x[0 .. count) is finite. Any count, any alignment of 4. */
     int (*all_finite_f32)(const float *x, size_t count);

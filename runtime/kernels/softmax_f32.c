@@ -22,8 +22,9 @@ void GOSS_KERNEL(softmax_f32)(const goss_softmax_f32_args *a)
         const fraction power = exp_minus(vf32_sub(shift, vf32_load(a->x + i)));
         const vf32 e = vf32_first(vf32_div(power.dividend, power.divisor), valid, zero);
         sum = vf32_add(sum, e);
-        vf32_store(a->y + i, e);
+        vf32_store_first(a->y + i, e, valid);
     }
     const vf32 scale = vf32_splat(1.0f / vf32_sum(sum));
-    for (size_t i = 0; i < a->count; i += VF32_LANES) vf32_store(a->y + i, vf32_mul(vf32_load(a->y + i), scale));
+    for (size_t i = 0; i < a->count; i += VF32_LANES)
+        vf32_store_first(a->y + i, vf32_mul(vf32_load(a->y + i), scale), a->count - i);
 }

@@ -32,8 +32,32 @@ goss_activation_kernel GOSS_KERNEL(mish_f32);
 goss_activation_kernel GOSS_KERNEL(erf_f32);
 goss_activation_kernel GOSS_KERNEL(gelu_f32);
 goss_activation_kernel GOSS_KERNEL(gelu_tanh_f32);
+goss_activation_kernel GOSS_KERNEL(exp_f32);
+goss_activation_kernel GOSS_KERNEL(log_f32);
+goss_activation_kernel GOSS_KERNEL(sqrt_f32);
+goss_activation_kernel GOSS_KERNEL(abs_f32);
+goss_activation_kernel GOSS_KERNEL(reciprocal_f32);
+goss_activation_kernel GOSS_KERNEL(floor_f32);
+goss_activation_kernel GOSS_KERNEL(ceil_f32);
+goss_activation_kernel GOSS_KERNEL(round_f32);
+goss_activation_kernel GOSS_KERNEL(sign_f32);
+goss_activation_kernel GOSS_KERNEL(sin_f32);
+goss_activation_kernel GOSS_KERNEL(cos_f32);
 void GOSS_KERNEL(leaky_relu_f32)(const goss_leaky_relu_f32_args *);
 void GOSS_KERNEL(softmax_f32)(const goss_softmax_f32_args *);
+goss_binary_kernel GOSS_KERNEL(binary_add_f32);
+goss_binary_kernel GOSS_KERNEL(binary_sub_f32);
+goss_binary_kernel GOSS_KERNEL(binary_mul_f32);
+goss_binary_kernel GOSS_KERNEL(binary_div_f32);
+goss_binary_kernel GOSS_KERNEL(binary_min_f32);
+goss_binary_kernel GOSS_KERNEL(binary_max_f32);
+goss_reduce_kernel GOSS_KERNEL(reduce_sum_f32);
+goss_reduce_kernel GOSS_KERNEL(reduce_product_f32);
+goss_reduce_kernel GOSS_KERNEL(reduce_min_f32);
+goss_reduce_kernel GOSS_KERNEL(reduce_max_f32);
+void GOSS_KERNEL(transpose_f32)(const goss_transpose_f32_args *);
+void GOSS_KERNEL(layer_norm_f32)(const goss_layer_norm_f32_args *);
+void GOSS_KERNEL(resize_f32)(const goss_resize_f32_args *);
 int GOSS_KERNEL(all_finite_f32)(const float *, size_t);
 size_t GOSS_KERNEL(multiply_adds_f32)(size_t, float *);
 
@@ -73,8 +97,26 @@ const goss_kernels GOSS_CONCAT(goss_kernels_, GOSS_ISA) = {
     .erf_f32 = GOSS_KERNEL(erf_f32),
     .gelu_f32 = GOSS_KERNEL(gelu_f32),
     .gelu_tanh_f32 = GOSS_KERNEL(gelu_tanh_f32),
+    .exp_f32 = GOSS_KERNEL(exp_f32),
+    .log_f32 = GOSS_KERNEL(log_f32),
+    .sqrt_f32 = GOSS_KERNEL(sqrt_f32),
+    .abs_f32 = GOSS_KERNEL(abs_f32),
+    .reciprocal_f32 = GOSS_KERNEL(reciprocal_f32),
+    .floor_f32 = GOSS_KERNEL(floor_f32),
+    .ceil_f32 = GOSS_KERNEL(ceil_f32),
+    .round_f32 = GOSS_KERNEL(round_f32),
+    .sign_f32 = GOSS_KERNEL(sign_f32),
+    .sin_f32 = GOSS_KERNEL(sin_f32),
+    .cos_f32 = GOSS_KERNEL(cos_f32),
     .leaky_relu_f32 = GOSS_KERNEL(leaky_relu_f32),
     .softmax_f32 = GOSS_KERNEL(softmax_f32),
+    .binary_f32 = {GOSS_KERNEL(binary_add_f32), GOSS_KERNEL(binary_sub_f32), GOSS_KERNEL(binary_mul_f32),
+                   GOSS_KERNEL(binary_div_f32), GOSS_KERNEL(binary_min_f32), GOSS_KERNEL(binary_max_f32)},
+    .reduce_f32 = {GOSS_KERNEL(reduce_sum_f32), GOSS_KERNEL(reduce_product_f32), GOSS_KERNEL(reduce_min_f32),
+                   GOSS_KERNEL(reduce_max_f32)},
+    .transpose_f32 = GOSS_KERNEL(transpose_f32),
+    .layer_norm_f32 = GOSS_KERNEL(layer_norm_f32),
+    .resize_f32 = GOSS_KERNEL(resize_f32),
     .all_finite_f32 = GOSS_KERNEL(all_finite_f32),
     .multiply_adds_f32 = GOSS_KERNEL(multiply_adds_f32),
 };

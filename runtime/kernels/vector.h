@@ -49,6 +49,18 @@ _Static_assert(VF32_LANES == 4 || VF32_LANES == 8 || VF32_LANES == 16, "a kernel
 #define GOSS_ROLLED
 #endif
 
+/* The first n lanes to y; all of them where n is more. */
+static inline void vf32_store_first(float *y, vf32 v, size_t n)
+{
+    if (n >= VF32_LANES) {
+        vf32_store(y, v);
+        return;
+    }
+    float lanes[VF32_LANES];
+    vf32_store(lanes, v);
+    for (size_t i = 0; i < n; i++) y[i] = lanes[i];
+}
+
 static inline vf32 vf32_clamp(vf32 v, vf32 min, vf32 max) { return vf32_min(vf32_max(v, min), max); }
 
 #endif

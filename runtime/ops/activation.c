@@ -13,7 +13,10 @@ goss_status goss_activation_find(const goss_layer *layer, uint32_t kind, goss_ac
         {k->sigmoid_f32, "sigmoid_f32"},     {k->silu_f32, "silu_f32"}, {k->hard_swish_f32, "hard_swish_f32"},
         {k->tanh_f32, "tanh_f32"},           {k->elu_f32, "elu_f32"},   {k->softplus_f32, "softplus_f32"},
         {k->mish_f32, "mish_f32"},           {k->erf_f32, "erf_f32"},   {k->gelu_f32, "gelu_f32"},
-        {k->gelu_tanh_f32, "gelu_tanh_f32"},
+        {k->gelu_tanh_f32, "gelu_tanh_f32"}, {k->exp_f32, "exp_f32"},   {k->log_f32, "log_f32"},
+        {k->sqrt_f32, "sqrt_f32"},           {k->abs_f32, "abs_f32"},   {k->reciprocal_f32, "reciprocal_f32"},
+        {k->floor_f32, "floor_f32"},         {k->ceil_f32, "ceil_f32"}, {k->round_f32, "round_f32"},
+        {k->sign_f32, "sign_f32"},           {k->sin_f32, "sin_f32"},   {k->cos_f32, "cos_f32"},
     };
     enum { KNOWN = sizeof known / sizeof *known };
     if (kind >= KNOWN)

@@ -1,4 +1,5 @@
-/* Fully connected layer: a (sparse) matrix times each image's vector. */
+/* Fully connected layer: a (sparse) matrix times each image's vector. Many images are turned into planes, one for each
+ * of their numbers, and back: then every weight that is read serves all of them, as in a pointwise convolution. */
 #include <stdio.h>
 
 #include "error.h"
@@ -8,10 +9,14 @@
 enum {
     TASKS_PER_THREAD = 2,
     TASK_WEIGHTS = 1 << 14, /* fewer are computed sooner than another thread hears of them */
+    MANY_IMAGES = 8,
+    PART_BYTES = 256 * 1024,
+    PLANE_IMAGES = 64, /* that one task turns: a multiple of every kernel's tile */
 };
 
 typedef struct fully_connected_state {
     goss_spmm spmm;
+    size_t task_floats; /* of scratch: planes of x and y */
     uint32_t offsets[];
 } fully_connected_state;
 
@@ -27,6 +32,36 @@ static void run_task(const void *context, size_t index, size_t thread)
                        y->data + image * y->channels, 1, 1);
 }
 
+/* Some images through all of the rows. */
+static void run_planes(const void *context, size_t index, size_t thread)
+{
+    const goss_layer *layer = context;
+    const fully_connected_state *state = layer->state;
+    const goss_value *x = layer->inputs[0], *y = layer->output;
+    const size_t lanes = layer->kernels->lanes, first = index * PLANE_IMAGES, left = x->images - first;
+    const size_t images = left < PLANE_IMAGES ? left : PLANE_IMAGES;
+    float *x_planes = (float *)(void *)layer->scratch + thread * state->task_floats;
+    float *y_planes = x_planes + x->channels * PLANE_IMAGES;
+    layer->kernels->transpose_f32(&(goss_transpose_f32_args){.x = x->data + first * x->channels,
+                                                             .y = x_planes,
+                                                             .rows = images,
+                                                             .columns = x->channels,
+                                                             .x_stride = x->channels,
+                                                             .y_stride = PLANE_IMAGES});
+    goss_spmm_run(&state->spmm, x_planes, y_planes, PLANE_IMAGES, (images + lanes - 1) / lanes * lanes);
+    layer->kernels->transpose_f32(&(goss_transpose_f32_args){.x = y_planes,
+                                                             .y = y->data + first * y->channels,
+                                                             .rows = y->channels,
+                                                             .columns = images,
+                                                             .x_stride = PLANE_IMAGES,
+                                                             .y_stride = y->channels});
+}
+
+static void run_many(const goss_layer *layer)
+{
+    goss_pool_run(layer->pool, (layer->output->images + PLANE_IMAGES - 1) / PLANE_IMAGES, run_planes, layer);
+}
+
 static void run(const goss_layer *layer)
 {
     const fully_connected_state *state = layer->state;
@@ -39,6 +74,13 @@ static size_t cuts(const goss_layer *layer, const goss_weights *weights)
     size_t tasks = layer->threads > 1 ? layer->threads * TASKS_PER_THREAD : 1;
     if (tasks > GOSS_SPMM_CUTS) tasks = GOSS_SPMM_CUTS;
     return tasks < most ? tasks : most > 0 ? most : 1;
+}
+
+/* Parts that stay in a second-level cache while all images of a task go by. */
+static size_t cached_cuts(const goss_weights *weights)
+{
+    const size_t most = weights->elements * sizeof(float) / PART_BYTES + 1;
+    return most < GOSS_SPMM_CUTS ? most : GOSS_SPMM_CUTS;
 }
 
 static goss_status infer_shape(goss_layer *layer, const goss_weights *weights, goss_error *error)
@@ -70,14 +112,20 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     if (status) return status;
     fully_connected_state *state = layer->state;
     uint32_t *column_offset = state->offsets + offsets;
-    for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * sizeof(float));
-    goss_spmm_plan(layer, layer->kernels->fully_connected_f32, weights, bias, min, max, NULL, cuts(layer, weights),
-                   column_offset, state->offsets, &state->spmm);
+    const bool many = layer->output->images >= MANY_IMAGES;
+    const size_t plane = many ? PLANE_IMAGES : 1;
+    for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * plane * sizeof(float));
+    goss_spmm_plan(layer, many ? layer->kernels->pointwise_f32 : layer->kernels->fully_connected_f32, weights, bias,
+                   min, max, NULL, many ? cached_cuts(weights) : cuts(layer, weights), column_offset, state->offsets,
+                   &state->spmm);
+    state->task_floats = (columns + weights->rows) * plane;
+    layer->scratch_bytes = many ? layer->threads * state->task_floats * sizeof(float) : 0;
 
     layer->macs = (uint64_t)layer->output->images * weights->elements;
     layer->dense_macs = (uint64_t)layer->output->images * weights->all;
-    layer->run = run;
-    snprintf(layer->kernel_name, sizeof layer->kernel_name, "fully_connected_f32_%ux1", weights->block_rows);
+    layer->run = many ? run_many : run;
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "%s_f32_%ux1", many ? "pointwise" : "fully_connected",
+             weights->block_rows);
     return GOSS_OK;
 }
 

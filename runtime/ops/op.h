@@ -79,7 +79,9 @@ const goss_op *goss_op_find(uint32_t code);
 /* The rows of ops.c. */
 extern const goss_op goss_op_conv, goss_op_fully_connected, goss_op_global_average_pool, goss_op_add, goss_op_clamp,
     goss_op_softmax, goss_op_flatten, goss_op_activation, goss_op_multiply, goss_op_conv_pixels, goss_op_max_pool,
-    goss_op_average_pool, goss_op_concat, goss_op_leaky_relu, goss_op_slice, goss_op_shuffle, goss_op_reshape;
+    goss_op_average_pool, goss_op_concat, goss_op_leaky_relu, goss_op_slice, goss_op_shuffle, goss_op_reshape,
+    goss_op_transpose, goss_op_take, goss_op_binary, goss_op_select, goss_op_reduce, goss_op_matmul, goss_op_layer_norm,
+    goss_op_resize;
 
 /* Gives a value its shape and layout. Fails when it would not fit into memory that 32-bit offsets address. */
 goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_t *dims, size_t lanes,

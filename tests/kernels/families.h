@@ -18,6 +18,8 @@ void test_curves_f32(test *t);
 void test_all_finite_f32(test *t);
 void test_softmax_f32(test *t);
 void test_multiply_adds_f32(test *t);
+void test_unary_f32(test *t);
+void test_general_f32(test *t);
 
 /* The clamps that models have: none, ReLU, ReLU6. */
 typedef struct range {

@@ -30,7 +30,7 @@ typedef struct test {
     test_buffer *buffers;
     bool case_failed;
     size_t cases, failed_cases;
-    bool covered[64]; /* by position in goss_kernels */
+    bool covered[128]; /* by position in goss_kernels */
 } test;
 
 /* ---- Cases ---------------------------------------------------------------------------------------------- */

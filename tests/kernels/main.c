@@ -24,6 +24,8 @@ static const struct {
     {"all_finite_f32", test_all_finite_f32},
     {"softmax_f32", test_softmax_f32},
     {"multiply_adds_f32", test_multiply_adds_f32},
+    {"unary_f32", test_unary_f32},
+    {"general_f32", test_general_f32},
 };
 
 /* CMake lists the instruction sets of this build: GOSS_TEST_ISAS is X(generic) X(neon) or the like. */

@@ -14,10 +14,12 @@ import numpy as np
 OPS = [
     "conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten",
     "activation", "multiply", "conv_pixels", "max_pool", "average_pool", "concat",
-    "leaky_relu", "slice", "shuffle", "reshape",
+    "leaky_relu", "slice", "shuffle", "reshape", "transpose", "take", "binary", "select", "reduce",
+    "matmul", "layer_norm", "resize",
 ]  # fmt: skip
 ACTIVATIONS = [
     "sigmoid", "silu", "hard_swish", "tanh", "elu", "softplus", "mish", "erf", "gelu", "gelu_tanh",
+    "exp", "log", "sqrt", "abs", "reciprocal", "floor", "ceil", "round", "sign", "sin", "cos",
 ]  # fmt: skip
 ROLES = ["intermediate", "input", "output", "weights"]
 
@@ -268,7 +270,37 @@ def activate(x, kind):
         lambda: erf(x),
         lambda: x * (1 + erf(x / np.sqrt(2))) / 2,
         lambda: x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2,
+        lambda: np.exp(x),
+        lambda: np.log(x),
+        lambda: np.sqrt(x),
+        lambda: np.abs(x),
+        lambda: 1 / x,
+        lambda: np.floor(x),
+        lambda: np.ceil(x),
+        lambda: np.round(x),
+        lambda: np.sign(x),
+        lambda: np.sin(x),
+        lambda: np.cos(x),
     )[kind]()
+
+
+BINARY = (
+    np.add, np.subtract, np.multiply, np.divide, np.minimum, np.maximum,
+    np.power, np.fmod, np.mod, np.less, np.less_equal, np.equal,
+)  # fmt: skip
+REDUCE = (np.sum, np.mean, np.prod, np.min, np.max, np.argmin, np.argmax)
+
+
+def take(x, places, axis, fill):
+    places = places.astype(int)
+    moved = np.moveaxis(x, axis, 0)[np.maximum(places, 0)]
+    moved[places < 0] = fill
+    return np.moveaxis(moved, 0, axis)
+
+
+def layer_norm(x, epsilon, scale=1, bias=0):
+    centred = x - x.mean(axis=1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + epsilon) * scale + bias
 
 
 def compute(node, inputs):
@@ -325,6 +357,26 @@ def compute(node, inputs):
     if node.op == "reshape":
         rank, *dims = node.integers(7)
         return x.reshape(dims[:rank])
+    if node.op == "transpose":
+        return x.transpose(node.integers(x.ndim))
+    if node.op == "take":
+        axis, fill = struct.unpack("<If", node.words)
+        return take(x, inputs[1], axis, fill)
+    if node.op == "binary":
+        return BINARY[node.integers(1)[0]](*inputs).astype(float)
+    if node.op == "select":
+        return np.where(x != 0, *inputs[1:])
+    if node.op == "reduce":
+        kind, mask, keep = node.integers(3)
+        axes = tuple(axis for axis in range(6) if mask >> axis & 1)
+        axes = axes[0] if len(axes) == 1 else axes
+        return np.asarray(REDUCE[kind](x, axis=axes, keepdims=bool(keep)), float)
+    if node.op == "matmul":
+        return x @ inputs[1]
+    if node.op == "layer_norm":
+        return layer_norm(x, struct.unpack("<f", node.words)[0], *inputs[1:])
+    if node.op == "resize":
+        return inputs[1] @ x @ inputs[2].T
     assert node.op == "flatten"
     return x.reshape(x.shape[0], -1)
 

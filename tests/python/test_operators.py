@@ -55,7 +55,7 @@ IMAGE, ROW, NUMBERS = (2, 4, 7, 9), (2, 4), (4,)
         (Op.SHUFFLE, [IMAGE], (3,), "3 groups; 'x0' of rank 4 has 4"),
         (Op.SHUFFLE, [IMAGE], (0,), "0 groups"),
         (Op.SHUFFLE, [NUMBERS], (1,), "of rank 1 has 0"),
-        (Op.ACTIVATION, [IMAGE], (10,), "activation 10; this build knows 0 to 9"),
+        (Op.ACTIVATION, [IMAGE], (21,), "activation 21; this build knows 0 to 20"),
         (Op.LEAKY_RELU, [IMAGE], (float("nan"),), "a finite slope expected"),
         (Op.LEAKY_RELU, [IMAGE], (float("inf"),), "a finite slope expected"),
     ],

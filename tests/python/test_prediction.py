@@ -67,6 +67,14 @@ NODES = {
     Op.SHUFFLE: simple("shuffle", IMAGE, groups=4),
     Op.CONV_PIXELS: conv(np.ones((8, 3, 3, 3)), 32, op="conv_pixels", pads=(1, 1, 1, 1)),
     Op.RESHAPE: simple("reshape", (1, 32 * 196), output=IMAGE),
+    Op.TRANSPOSE: simple("transpose", IMAGE, output=(1, 14, 14, 32), axes=(0, 2, 3, 1)),
+    Op.TAKE: simple("take", IMAGE, (14,), axis=3, fill=0.0),
+    Op.BINARY: simple("binary", IMAGE, (14,), kind="mul"),
+    Op.SELECT: simple("select", IMAGE, IMAGE, (14,)),
+    Op.REDUCE: simple("reduce", IMAGE, output=(1, 14, 14), kind="sum", axes=(1,), keep_dims=False),
+    Op.MATMUL: simple("matmul", (3, 50, 64), (3, 64, 50), output=(3, 50, 50)),
+    Op.LAYER_NORM: simple("layer_norm", (50, 64), epsilon=1e-5),
+    Op.RESIZE: simple("resize", IMAGE, (28, 14), (28, 14), output=(1, 32, 28, 28)),
 }
 
 

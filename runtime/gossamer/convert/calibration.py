@@ -171,7 +171,7 @@ def _steps(b: _Builder) -> Iterator[list[Node]]:
     pairs = zip(planes, factors, strict=True)
     yield [b.append("multiply", [b.copy(x), factor], x.shape) for x, factor in pairs]
     yield [b.append("leaky_relu", [b.copy(x)], x.shape, slope=0.1) for x in planes]
-    for kind in ACTIVATIONS:
+    for kind in (kind for kind in ACTIVATIONS if kind in STEPS):
         yield [b.append("activation", [b.copy(x)], x.shape, kind=kind) for x in planes]
     yield [b.append("flatten", [x], (1, math.prod(x.shape))) for x in planes]
     for kernel, stride in itertools.product((3, 5), (1, 2)):

@@ -86,6 +86,14 @@ class Op(IntEnum):
     SLICE = 15
     SHUFFLE = 16
     RESHAPE = 17
+    TRANSPOSE = 18
+    TAKE = 19
+    BINARY = 20
+    SELECT = 21
+    REDUCE = 22
+    MATMUL = 23
+    LAYER_NORM = 24
+    RESIZE = 25
     LOOKUP = 40
     QUANTIZE = 41
     DEQUANTIZE = 42

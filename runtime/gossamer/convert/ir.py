@@ -29,6 +29,17 @@ shuffle              x (N,C,...)                               groups: channel i
                                                                channel i * groups + g
 reshape              x                                         shape; before `passes.optimize` only
                                                                the output's says to what
+transpose            x                                         axes: of x, in the output's order
+take                 x, places: constant (L), whole numbers    axis; fill, where a place is -1
+binary               a, b that broadcast, constant or not      kind: of `lower.BINARIES`
+select               test, a, b that broadcast: a where test
+                     is not 0, else b
+reduce               x                                         kind: of `lower.REDUCTIONS`; axes,
+                                                               keep_dims
+matmul               a (B,M,K), b (B,K,N); either B may be 1,
+                     either may be constant
+layer_norm           x (N,C); or also scale (C), bias (C)      epsilon
+resize               x (N,C,H,W), rows (H',H), columns (W',W)
 lookup               x u7                                      table: uint8 array (128), what 0,
                                                                ..., 127 become
 quantize             x f32, gives u7
@@ -37,11 +48,9 @@ quantize_pixels      pixels (N,H,W,C), normalization (2,C);
                      gives u7 (N,C,H,W)
 scale_shift          x (N,C,...)                               scale, shift: f64 arrays (C)
 pad                  x (N,C,H,W), zeros around the image       pads, as conv
-
-transpose            x                                         axes: of x, in the output's order
 ===================  ========================================  ===================================
 
-The last three do not exist in the file.
+The last two do not exist in the file.
 """
 
 from __future__ import annotations

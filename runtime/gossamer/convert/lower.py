@@ -25,7 +25,13 @@ def _clamp_words(attributes: Mapping[str, Any]) -> tuple[float, float]:
 ACTIVATIONS = (
     *("sigmoid", "silu", "hard_swish", "tanh", "elu"),
     *("softplus", "mish", "erf", "gelu", "gelu_tanh"),
+    *("exp", "log", "sqrt", "abs", "reciprocal", "floor", "ceil", "round", "sign", "sin", "cos"),
 )
+BINARIES = (
+    *("add", "sub", "mul", "div", "min", "max"),
+    *("pow", "fmod", "mod", "less", "less_or_equal", "equal"),
+)
+REDUCTIONS = ("sum", "mean", "product", "min", "max", "arg_min", "arg_max")
 
 
 def _conv_words(attributes: Mapping[str, Any]) -> tuple[int | float, ...]:
@@ -47,6 +53,16 @@ def _window_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _average_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
     return (*_window_words(attributes), *map(int, attributes["counted"]))
+
+
+def _order_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    axes = attributes["axes"]
+    return (*axes, *[0] * (goss_file.MAX_RANK - len(axes)))
+
+
+def _reduce_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    kind, mask = attributes["kind"], sum(1 << axis for axis in attributes["axes"])
+    return REDUCTIONS.index(kind), mask, int(attributes["keep_dims"])
 
 
 def _table_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
@@ -73,6 +89,14 @@ _OPERATORS: dict[str, tuple[Op, _Words]] = {
     "slice": (Op.SLICE, lambda a: (int(a["first"]), int(a["count"]))),
     "shuffle": (Op.SHUFFLE, lambda a: (int(a["groups"]),)),
     "reshape": (Op.RESHAPE, _shape_words),
+    "transpose": (Op.TRANSPOSE, _order_words),
+    "take": (Op.TAKE, lambda a: (int(a["axis"]), float(a["fill"]))),
+    "binary": (Op.BINARY, lambda a: (BINARIES.index(a["kind"]),)),
+    "select": (Op.SELECT, lambda a: ()),
+    "reduce": (Op.REDUCE, _reduce_words),
+    "matmul": (Op.MATMUL, lambda a: ()),
+    "layer_norm": (Op.LAYER_NORM, lambda a: (float(a["epsilon"]),)),
+    "resize": (Op.RESIZE, lambda a: ()),
     "lookup": (Op.LOOKUP, _table_words),
     "quantize": (Op.QUANTIZE, lambda a: ()),
     "dequantize": (Op.DEQUANTIZE, lambda a: ()),
@@ -127,7 +151,7 @@ class _Lowering:
             area = prediction.area(node, self.costs)
             choice = pack.choose_storage(value.data, use, self.costs, asked, area)
             packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)
-        if use is not Use.BIAS:
+        if use not in (Use.BIAS, Use.TABLE):
             _log.info("%s: %s", node.name, choice.reason)
         dtype = Dtype[value.dtype.upper()]
         tensor = goss_file.Tensor(value.name, Role.WEIGHTS, value.data.shape, packed, dtype)

@@ -29,22 +29,34 @@ class Use(Enum):
     CONV = "conv"
     DEPTHWISE = "depthwise"
     FULLY_CONNECTED = "fully_connected"
-    BIAS = "bias"
+    BIAS = "bias"  # or any other constant that an operator reads as it is
+    TABLE = "table"
+
+
+# fully_connected.c: so many rows are turned into planes, as the pixels of a convolution are.
+MANY_ROWS = 8
+_WEIGHTED = ("conv", "conv_pixels", "fully_connected")
 
 
 def use_of_input(node: Node, position: int) -> Use:
     """What a constant input of a node is for."""
-    if position >= 2 or node.op == "quantize_pixels":
+    if node.op == "resize":
+        return Use.TABLE
+    if position >= 2 or node.op not in _WEIGHTED:
         return Use.BIAS
     if node.op == "fully_connected":
-        return Use.FULLY_CONNECTED
+        return Use.CONV if has_many_rows(node) else Use.FULLY_CONNECTED
     return Use.CONV if node.attributes["groups"] == 1 else Use.DEPTHWISE
 
 
 def has_matrix(node: Node) -> bool:
     """Whether a node's weights can be stored in several ways."""
-    weighted = node.op in ("conv", "conv_pixels", "fully_connected")
-    return weighted and use_of_input(node, 1) is not Use.DEPTHWISE
+    return node.op in _WEIGHTED and use_of_input(node, 1) is not Use.DEPTHWISE
+
+
+def has_many_rows(node: Node) -> bool:
+    """Whether a fully connected layer reads so many rows that they are turned into planes."""
+    return node.op == "fully_connected" and node.output.shape[0] >= MANY_ROWS
 
 
 @dataclass(frozen=True)
@@ -135,7 +147,7 @@ def choose_storage(
     weights
         f32, shape ``(rows, ...)``; a zero is a weight that need not be stored.
     use
-        Depthwise weights and biases are always dense, in blocks of one row.
+        Depthwise weights and biases are always dense, tables always sparse, in blocks of one row.
     costs
         Of the instruction set to choose for.
     asked
@@ -147,6 +159,8 @@ def choose_storage(
     zeros = float(np.mean(matrix == 0))
     if use in (Use.DEPTHWISE, Use.BIAS):
         return Choice(1, Storage.DENSE, f"dense: {use.value} weights always are")
+    if use is Use.TABLE:
+        return Choice(1, Storage.SPARSE, "sparse: tables always are")
     if use is Use.FULLY_CONNECTED:
         cost, area = costs.fully_connected, area or PIXEL
     else:

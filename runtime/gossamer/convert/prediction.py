@@ -15,7 +15,7 @@ import numpy as np
 
 from . import pack
 from .cost_model import PIXEL, Area, CostModel, OperatorCosts, StoredMatrix
-from .ir import Graph, Node
+from .ir import Graph, Node, Value
 
 # Of a layer's planes and weights, what is near when it is needed. More comes from further away.
 NEAR_BYTES = 1 << 20
@@ -99,6 +99,8 @@ def node_seconds(
     if pack.has_matrix(node):
         matrix = matrix or chosen_matrix(node, costs, asked=asked)
         cost += _matrix(node, costs, matrix)
+    elif node.op == "matmul":
+        cost += _matmul(node, costs)
     else:
         cost += _OPERATORS[node.op](node, operators)
     if "activation" in node.attributes:  # of a convolution
@@ -134,6 +136,8 @@ def area(node: Node, costs: CostModel) -> Area:
     """Say what a run multiplies a node's weights with."""
     if not pack.has_matrix(node):
         return PIXEL
+    if pack.has_many_rows(node):
+        return costs.area({node.output.shape[0]: 1})
     if node.op == "fully_connected":
         return Area(node.output.shape[0])
     images, _, height, width = node.output.shape
@@ -152,6 +156,10 @@ def area(node: Node, costs: CostModel) -> Area:
 
 
 def _matrix(node: Node, costs: CostModel, matrix: StoredMatrix) -> float:
+    if pack.has_many_rows(node):
+        sides = (_planes(value.shape, costs.need_operators())[1] for value in _sides(node))
+        turned = sum(sides) * costs.need_operators().steps["pack"].vector
+        return costs.conv.picoseconds(matrix, area(node, costs)) + turned
     if node.op == "fully_connected":  # measured with weights that come from memory
         return costs.fully_connected.picoseconds(matrix, area(node, costs))
     operators = costs.need_operators()
@@ -163,6 +171,10 @@ def _matrix(node: Node, costs: CostModel, matrix: StoredMatrix) -> float:
     if len(node.inputs) > 3 and node.op == "conv":  # a residual
         cost += _elementwise("add")(node, operators)
     return cost
+
+
+def _sides(node: Node) -> tuple[Value, Value]:
+    return node.inputs[0], node.output
 
 
 def _is_pointwise(node: Node) -> bool:
@@ -244,7 +256,8 @@ def _elementwise(name: str) -> Callable[[Node, OperatorCosts], float]:
 
     def cost(node: Node, operators: OperatorCosts) -> float:
         _, vectors = _planes(node.output.shape, operators)
-        return vectors * operators.steps[name].vector
+        step, times = _LIKE.get(name, (name, 1))
+        return vectors * operators.steps[step].vector * times
 
     return cost
 
@@ -270,12 +283,55 @@ def _multiply(node: Node, operators: OperatorCosts) -> float:
 
 def _reshape(node: Node, operators: OperatorCosts) -> float:
     """Give the cost of a flatten whose planes are those of whichever side has more."""
-    sides = (_planes(value.shape, operators) for value in (node.inputs[0], node.output))
+    sides = (_planes(value.shape, operators) for value in _sides(node))
     return _steps(operators, "flatten", *map(max, zip(*sides, strict=True)))
 
 
 def _activation(node: Node, operators: OperatorCosts) -> float:
     return _elementwise(node.attributes["kind"])(node, operators)
+
+
+def _moves(node: Node, operators: OperatorCosts) -> float:
+    """Give the cost of copies of all rows, whichever side has more; taken one by one, of vectors.
+
+    An estimate: not measured.
+    """
+    rows = max(math.prod(value.shape[:-1]) for value in _sides(node))
+    return _steps(operators, "flatten", rows, _planes(node.output.shape, operators)[1])
+
+
+def _binary(node: Node, operators: OperatorCosts) -> float:
+    """Give the cost of a product, for what has a kernel; else of numbers one by one.
+
+    An estimate: not measured.
+    """
+    kernels = ("add", "sub", "mul", "div", "min", "max")
+    times = 1 if node.attributes.get("kind") in kernels else 4 * operators.lanes
+    return _elementwise("multiply")(node, operators) * times
+
+
+def _matmul(node: Node, costs: CostModel) -> float:
+    """Give the cost of a dense pointwise convolution of each batch, whose weights are packed."""
+    batch, rows, columns = node.output.shape
+    inner = node.inputs[0].shape[-1]
+    pixels = costs.area({columns: batch})
+    packed = batch * rows * inner * costs.need_operators().steps["pack"].vector
+    return costs.conv.picoseconds(StoredMatrix(rows, inner, 4), pixels) + packed
+
+
+def _resize(node: Node, operators: OperatorCosts) -> float:
+    """Give the cost of rows that are joined vector by vector, then of columns one by one.
+
+    An estimate: not measured.
+    """
+    x, rows, columns = node.inputs
+    taps = (
+        np.count_nonzero(value.data) if value.data is not None else 0 for value in (rows, columns)
+    )
+    row_taps, column_taps = taps
+    images, channels, height, _ = node.output.shape
+    steps = row_taps * operators.vectors(x.shape[3]) + height * column_taps
+    return _steps(operators, "pool", images * channels, images * channels * steps)
 
 
 def _planes(shape: tuple[int, ...], operators: OperatorCosts) -> tuple[int, int]:
@@ -288,6 +344,14 @@ def _steps(operators: OperatorCosts, name: str, planes: int, vectors: int) -> fl
     step = operators.steps[name]
     return planes * step.plane + vectors * step.vector
 
+
+# Steps that are not measured: a measured one, and how often it is counted.
+_LIKE = {
+    "exp": ("sigmoid", 1), "log": ("softplus", 2), "sqrt": ("hard_swish", 2),
+    "abs": ("clamp", 1), "reciprocal": ("hard_swish", 2), "floor": ("clamp", 1),
+    "ceil": ("clamp", 1), "round": ("clamp", 1), "sign": ("clamp", 2),
+    "sin": ("softplus", 4), "cos": ("softplus", 4),
+}  # fmt: skip
 
 # Those without a matrix.
 _OPERATORS: dict[str, Callable[[Node, OperatorCosts], float]] = {
@@ -306,4 +370,11 @@ _OPERATORS: dict[str, Callable[[Node, OperatorCosts], float]] = {
     "reshape": _reshape,
     "activation": _activation,
     "multiply": _multiply,
+    "transpose": _moves,
+    "take": _moves,
+    "binary": _binary,
+    "select": _binary,
+    "reduce": _by_planes("global_average_pool"),
+    "layer_norm": _by_planes("softmax"),
+    "resize": _resize,
 }

@@ -12,7 +12,7 @@ from ..session import InferenceSession
 from . import goss_file
 from .goss_file import Dtype, Op, Role, Section, Storage
 from .ir import Graph, Node, Value
-from .lower import ACTIVATIONS
+from .lower import ACTIVATIONS, BINARIES, REDUCTIONS
 from .pack import QUAD
 
 
@@ -69,6 +69,9 @@ def read_graph(data: bytes, source: str) -> Graph:
         attributes = sections[Section.ATTRIBUTES][4 * offset : 4 * (offset + words)]
         read = [values[number] for number in numbers[:count]]
         nodes.append(Node(op, text(name), op, read, values[output], _ATTRIBUTES[op](attributes)))
+        if op == "transpose":
+            rank = len(values[output].shape)
+            nodes[-1].attributes["axes"] = nodes[-1].attributes["axes"][:rank]
     return Graph(source, inputs, outputs, nodes)
 
 
@@ -116,6 +119,12 @@ def _number(words: bytes) -> int:
     return int.from_bytes(words, "little")
 
 
+def _reduction(words: bytes) -> dict[str, Any]:
+    kind, mask, keep_dims = struct.unpack("<3I", words)
+    axes = tuple(axis for axis in range(goss_file.MAX_RANK) if mask >> axis & 1)
+    return {"kind": REDUCTIONS[kind], "axes": axes, "keep_dims": bool(keep_dims)}
+
+
 _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "conv": _conv,
     "conv_pixels": _conv,
@@ -134,6 +143,14 @@ _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "slice": lambda words: dict(zip(("first", "count"), struct.unpack("<2I", words), strict=True)),
     "shuffle": lambda words: {"groups": _number(words)},
     "reshape": lambda words: {"shape": _shape(words)},
+    "transpose": lambda words: {"axes": struct.unpack("<6I", words)},
+    "take": lambda words: dict(zip(("axis", "fill"), struct.unpack("<If", words), strict=True)),
+    "binary": lambda words: {"kind": BINARIES[_number(words)]},
+    "select": lambda words: {},
+    "reduce": _reduction,
+    "matmul": lambda words: {},
+    "layer_norm": lambda words: {"epsilon": struct.unpack("<f", words)[0]},
+    "resize": lambda words: {},
     "lookup": lambda words: {"table": np.frombuffer(words, np.uint8)},
     "quantize": lambda words: {},
     "dequantize": lambda words: {},

@@ -1,0 +1,243 @@
+"""Operators on tensors of any rank agree with NumPy, whatever the layouts, shapes and axes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gossamer
+from gossamer import InferenceSession, ModelError, SessionOptions, UnsupportedError
+from gossamer.convert.goss_file import Model, Node, Op, Role, Storage, Tensor, write_model
+from gossamer.convert.lower import BINARIES, REDUCTIONS
+from gossamer.convert.pack import pack_weights
+
+SIZES = st.integers(1, 5) | st.sampled_from([7, 8, 17])
+MOST_ELEMENTS = 1 << 14
+
+
+def shapes(least: int = 1, most: int = 6) -> st.SearchStrategy[tuple[int, ...]]:
+    sizes = st.lists(SIZES, min_size=least, max_size=most).map(tuple)
+    return sizes.filter(lambda shape: np.prod(shape) <= MOST_ELEMENTS)
+
+
+def numbers(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape, scale=2).astype(np.float32)
+
+
+def one_node(op, *inputs, attributes=()):
+    """A file of one node; of the inputs, shapes are computed and arrays constant."""
+    tensors = []
+    for number, given_ in enumerate(inputs):
+        if isinstance(given_, np.ndarray):
+            storage = Storage.SPARSE if op is Op.RESIZE else Storage.DENSE
+            packed = pack_weights(given_, 1, storage)
+            tensors.append(Tensor(f"x{number}", Role.WEIGHTS, given_.shape, packed))
+        else:
+            tensors.append(Tensor(f"x{number}", Role.INPUT, given_))
+    node = Node("node", op, tuple(range(len(inputs))), len(inputs), attributes)
+    return write_model(Model([*tensors, Tensor("y", Role.OUTPUT)], [node], {}))
+
+
+def assert_agrees(data, tolerance=1e-5, positive=False, **options):
+    session = InferenceSession(data, SessionOptions(**options))
+    feeds = {
+        value.name: numbers(value.shape, 3 + i) for i, value in enumerate(session.get_inputs())
+    }
+    if positive:
+        feeds = {name: np.abs(x) + 0.1 for name, x in feeds.items()}
+    (found,), (want,) = session.run(None, feeds), reference.run(data, feeds).values()
+    assert found.shape == want.shape or want.ndim == 0
+    scale = max(1.0, float(np.abs(want).max()))
+    np.testing.assert_allclose(found, want.reshape(found.shape), atol=tolerance * scale, rtol=1e-5)
+
+
+@st.composite
+def operands(draw, count=2):
+    """Shapes that broadcast: some axes of a common one are 1 or left out in front."""
+    whole = draw(shapes())
+    found = []
+    for _ in range(count):
+        ones = draw(st.lists(st.booleans(), min_size=len(whole), max_size=len(whole)))
+        shape = tuple(1 if one else size for one, size in zip(ones, whole, strict=True))
+        found.append(shape[draw(st.integers(0, len(shape) - 1)) :])
+    return found
+
+
+@settings(max_examples=150)
+@given(
+    operands(), st.sampled_from(BINARIES), st.sampled_from([None, 0, 1]), st.sampled_from([1, 3])
+)
+def test_two_operands_broadcast(pair, kind, constant, threads):
+    if kind == "pow" or constant is not None:
+        pair = list(pair)
+    if constant is not None:
+        pair[constant] = np.abs(numbers(pair[constant], 9)) + 0.5
+    data = one_node(Op.BINARY, *pair, attributes=(BINARIES.index(kind),))
+    assert_agrees(data, positive=kind in ("pow", "div", "mod", "fmod"), threads=threads)
+
+
+@pytest.mark.parametrize("isa", gossamer.isas())
+@pytest.mark.parametrize("kind", BINARIES)
+def test_large_operands_are_shared_by_threads(isa, kind):
+    data = one_node(Op.BINARY, (2, 3, 101, 97), (3, 1, 97), attributes=(BINARIES.index(kind),))
+    assert_agrees(data, positive=True, threads=3, isa=isa)
+
+
+@given(operands(3), st.sampled_from([None, 0, 1, 2]))
+def test_a_choice_broadcasts(three, constant):
+    three = list(three)
+    if constant is not None:
+        three[constant] = np.maximum(numbers(three[constant], 9), 0)
+    assert_agrees(one_node(Op.SELECT, *three))
+
+
+@settings(max_examples=150)
+@given(st.data(), shapes(), st.sampled_from([1, 3]))
+def test_axes_in_any_order(data, shape, threads):
+    axes = data.draw(st.permutations(range(len(shape))))
+    words = (*axes, *[0] * (6 - len(axes)))
+    assert_agrees(one_node(Op.TRANSPOSE, shape, attributes=words), 0, threads=threads)
+
+
+@pytest.mark.parametrize("isa", gossamer.isas())
+@pytest.mark.parametrize("shape", [(1, 3, 64, 70), (1, 70, 33, 64), (2, 65, 31, 3)])
+def test_large_matrices_turn(isa, shape):
+    for axes in ((0, 2, 3, 1), (0, 3, 1, 2), (3, 2, 1, 0), (0, 1, 3, 2)):
+        data = one_node(Op.TRANSPOSE, shape, attributes=(*axes, 0, 0))
+        assert_agrees(data, 0, threads=3, isa=isa)
+
+
+@settings(max_examples=150)
+@given(st.data(), shapes())
+def test_any_places_of_any_axis(data, shape):
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    places = data.draw(st.lists(st.integers(-1, shape[axis] - 1), min_size=1, max_size=9))
+    table = np.array(places, np.float32)
+    assert_agrees(one_node(Op.TAKE, shape, table, attributes=(axis, 1.5)), 0)
+
+
+@settings(max_examples=200)
+@given(st.data(), shapes(), st.sampled_from(REDUCTIONS), st.booleans(), st.sampled_from([1, 3]))
+def test_any_axes_are_reduced(data, shape, kind, keep, threads):
+    axes = data.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))
+    axes = {min(axes)} if kind.startswith("arg") else axes
+    words = (REDUCTIONS.index(kind), sum(1 << axis for axis in axes), int(keep))
+    if kind == "product":
+        shape = tuple(min(size, 3) for size in shape)
+    assert_agrees(one_node(Op.REDUCE, shape, attributes=words), threads=threads)
+
+
+@pytest.mark.parametrize("isa", gossamer.isas())
+@pytest.mark.parametrize("kind", range(len(REDUCTIONS) - 2))
+def test_reductions_of_long_rows_agree(isa, kind):
+    for mask in (0b1100, 0b0100, 0b0010, 0b1000, 0b1111):
+        data = one_node(Op.REDUCE, (2, 5, 33, 40), attributes=(kind, mask, 0))
+        if kind == REDUCTIONS.index("product"):
+            continue
+        assert_agrees(data, threads=3, isa=isa)
+
+
+@settings(max_examples=80)
+@given(
+    st.integers(1, 3), st.booleans(), st.booleans(), *[st.integers(1, 40)] * 3,
+    st.sampled_from([None, 0, 1]), st.sampled_from([1, 3]),
+)  # fmt: skip
+def test_matrix_products_agree(batch, one_a, one_b, rows, inner, columns, constant, threads):
+    a = (1 if one_a else batch, rows, inner)
+    b = (1 if one_b else batch, inner, columns)
+    pair = [numbers(shape, 5) if constant == i else shape for i, shape in enumerate((a, b))]
+    assert_agrees(one_node(Op.MATMUL, *pair), threads=threads)
+
+
+@pytest.mark.parametrize("isa", gossamer.isas())
+@pytest.mark.parametrize("sizes", [(197, 64, 197), (197, 197, 64), (70, 700, 33)])
+def test_large_matrix_products_agree(isa, sizes):
+    rows, inner, columns = sizes
+    data = one_node(Op.MATMUL, (3, rows, inner), (3, inner, columns))
+    assert_agrees(data, threads=3, isa=isa)
+
+
+@pytest.mark.parametrize("isa", gossamer.isas())
+@pytest.mark.parametrize("channels", [1, 3, 16, 192])
+@pytest.mark.parametrize("rows", [1, 50])
+def test_normalized_rows_agree(isa, channels, rows):
+    scale = [numbers((channels,), seed) for seed in (1, 2)]
+    for constants in ([], scale):
+        data = one_node(Op.LAYER_NORM, (rows, channels), *constants, attributes=(1e-5,))
+        assert_agrees(data, threads=2, isa=isa)
+
+
+@settings(max_examples=60)
+@given(shapes(4, 4), st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.integers(0, 9))
+def test_images_get_other_sizes(shape, height, width, taps, seed):
+    random = np.random.default_rng(seed)
+    matrices = []
+    for size, count in zip(shape[2:], (height, width), strict=True):
+        matrix = np.zeros((count, size), np.float32)
+        for row in matrix:
+            row[random.integers(size, size=taps)] = random.normal(size=taps)
+        matrices.append(matrix)
+    assert_agrees(one_node(Op.RESIZE, shape, *matrices))
+
+
+@pytest.mark.parametrize("isa", gossamer.isas())
+@pytest.mark.parametrize("rows", [7, 8, 50, 64, 131])
+def test_layers_on_many_rows_agree(isa, rows):
+    weights, bias = numbers((37, 50), 1), numbers((37,), 2)
+    for block_rows in (1, 4):
+        for storage in Storage:
+            if storage is Storage.SPARSE:
+                weights = weights * (np.arange(37)[:, None] // 4 % 2)
+            tensors = [
+                Tensor("x", Role.INPUT, (rows, 50)),
+                Tensor("w", Role.WEIGHTS, (37, 50), pack_weights(weights, block_rows, storage)),
+                Tensor("b", Role.WEIGHTS, (37,), pack_weights(bias, 1, Storage.DENSE)),
+                Tensor("y", Role.OUTPUT),
+            ]
+            node = Node("node", Op.FULLY_CONNECTED, (0, 1, 2), 3, (-1.0, 5.0))
+            assert_agrees(write_model(Model(tensors, [node], {})), threads=3, isa=isa)
+
+
+IMAGE, NUMBERS = (2, 4, 7, 9), (4,)
+TABLE = np.zeros(3, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes", "message"),
+    [
+        (Op.TRANSPOSE, [IMAGE], (0, 1, 2, 2, 0, 0), "an order of the 4 axes"),
+        (Op.TRANSPOSE, [IMAGE], (0, 1, 2, 4, 0, 0), "an order of the 4 axes"),
+        (Op.TRANSPOSE, [IMAGE], (0, 1, 2, 3, 4, 0), "an order of the 4 axes"),
+        (Op.TAKE, [IMAGE, TABLE], (4, 0.0), "axis 4 of 'x0', which has 4"),
+        (Op.TAKE, [IMAGE, TABLE], (1, float("nan")), "fill nan"),
+        (Op.TAKE, [IMAGE, TABLE + 4], (1, 0.0), "place 0 is 4, a whole number from -1 to 3"),
+        (Op.TAKE, [IMAGE, TABLE - 2], (1, 0.0), "place 0 is -2"),
+        (Op.TAKE, [IMAGE, TABLE + 0.5], (1, 0.0), "place 0 is 0.5"),
+        (Op.TAKE, [IMAGE, NUMBERS], (1, 0.0), "constant weights expected"),
+        (Op.BINARY, [IMAGE, (8,)], (0,), "axis 3 has 9 and 8 elements"),
+        (Op.BINARY, [IMAGE, (9,)], (12,), "kind 12; this build knows 0 to 11"),
+        (Op.SELECT, [IMAGE, IMAGE, (8,)], (), "axis 3 has 9 and 8 elements"),
+        (Op.REDUCE, [IMAGE], (7, 1, 0), "kind 7; this build knows 0 to 6"),
+        (Op.REDUCE, [IMAGE], (0, 0, 0), "axes 0x0"),
+        (Op.REDUCE, [IMAGE], (0, 16, 0), "axes 0x10 of 'x0', which has 4"),
+        (Op.REDUCE, [IMAGE], (5, 3, 0), "axes 0x3"),
+        (Op.MATMUL, [(2, 3, 4), (2, 3, 4)], (), "2x3x4 and 2x3x4 do not fit"),
+        (Op.MATMUL, [(2, 3, 4), (3, 4, 5)], (), "do not fit"),
+        (Op.MATMUL, [(3, 4), (4, 5)], (), "ranks 2 and 2"),
+        (Op.LAYER_NORM, [(2, 3)], (-1.0,), "with epsilon -1"),
+        (Op.LAYER_NORM, [(2, 3)], (float("nan"),), "with epsilon nan"),
+        (Op.LAYER_NORM, [IMAGE], (0.0,), "of rank 4"),
+        (Op.LAYER_NORM, [(2, 3), TABLE], (0.0,), "constant weights expected"),
+        (Op.LAYER_NORM, [(2, 3), TABLE, NUMBERS], (0.0,), "constant weights expected"),
+        (Op.LAYER_NORM, [(2, 4), TABLE, TABLE], (0.0,), "bias of 3 values"),
+        (Op.RESIZE, [IMAGE, np.eye(7), np.eye(8)], (), "matrix 2: 9 columns"),
+        (Op.RESIZE, [IMAGE, np.eye(6), np.eye(9)], (), "matrix 1: 7 columns"),
+        (Op.RESIZE, [(2, 4), np.eye(7), np.eye(8)], (), "rank 2, 4 expected"),
+    ],
+)
+def test_what_an_operator_cannot_do_is_refused(op, inputs, attributes, message):
+    with pytest.raises((ModelError, UnsupportedError), match=message):
+        InferenceSession(one_node(op, *inputs, attributes=attributes))
