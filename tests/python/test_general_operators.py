@@ -188,7 +188,7 @@ def test_images_get_other_sizes(shape, height, width, taps, seed):
 def test_layers_on_many_rows_agree(isa, rows):
     weights, bias = numbers((37, 50), 1), numbers((37,), 2)
     for block_rows in (1, 4):
-        for storage in Storage:
+        for storage in (Storage.DENSE, Storage.SPARSE):
             if storage is Storage.SPARSE:
                 weights = weights * (np.arange(37)[:, None] // 4 % 2)
             tensors = [
