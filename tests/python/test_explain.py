@@ -336,7 +336,7 @@ def test_a_shuffle_says_what_it_was_and_that_it_moves_data():
     (layer,) = explanation.layers
     assert (layer.op, layer.moves_data) == ("shuffle", True)
     assert sorted(operators(layer)) == ["Reshape", "Reshape", "Transpose"]
-    assert re.search(r"moving data +1 layers, [\d.]+ ms: shuffle", str(explanation))
+    assert re.search(r"moving data +[\d.]+ ms in 1 of 1 layers: shuffle", str(explanation))
 
 
 def test_layers_of_tensorflow_lite_models_say_where_they_come_from(tmp_path):

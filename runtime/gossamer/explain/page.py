@@ -81,7 +81,7 @@ def _legend(explanation: Explanation) -> Iterator[str]:
 
 
 def _layer(layer: LayerReport, longest: float) -> str:
-    time = f"{milliseconds(layer.predicted_seconds)} ms <small>{layer.share:.1%}</small>"
+    time = f"{milliseconds(layer.predicted_seconds)} <small>{layer.share:.1%}</small>"
     if layer.predicted_seconds is None:
         time = "<small>unknown</small>"
     return (
@@ -112,8 +112,8 @@ def _bar(name: str, begin: float, width: float, *, y: int, height: int) -> str:
 
 def _spoken(layer: LayerReport) -> str:
     measured = milliseconds(layer.measured_seconds)
-    spoken = f"predicted {milliseconds(layer.predicted_seconds) or 'unknown'} ms"
-    return f"{spoken}, measured {measured} ms" if measured else spoken
+    spoken = f"predicted {milliseconds(layer.predicted_seconds) or 'unknown'}"
+    return f"{spoken}, measured {measured}" if measured else spoken
 
 
 def _about(layer: LayerReport) -> Iterator[tuple[str, str]]:
@@ -128,7 +128,7 @@ def _about(layer: LayerReport) -> Iterator[tuple[str, str]]:
     if layer.weights and layer.weights.break_even:
         yield "zeros pay", pays_from(layer)
     if layer.measured_seconds is not None:
-        yield "measured", f"{milliseconds(layer.measured_seconds)} ms"
+        yield "measured", milliseconds(layer.measured_seconds)
     if layer.source:
         nodes = (f"{node.operator} {node.name}" for node in layer.source)
         yield "from", " + ".join(nodes)

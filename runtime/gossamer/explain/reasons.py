@@ -60,5 +60,9 @@ def _sparse(weights: WeightsReport, seconds: float) -> str:
 
 
 def _zeros(weights: WeightsReport) -> str:
-    where = "unstructured" if weights.pattern == "1x1" else f"in {weights.pattern} blocks"
-    return f"{weights.zeros:.0%} zeros, {where}"
+    shares = weights.zeros_in_blocks
+    if weights.pattern != "1x1":
+        inside = f"{shares[weights.pattern]:.0%} of them in whole {weights.pattern} blocks"
+        return f"{weights.zeros:.0%} zeros, {inside}"
+    inside = f" ({shares['2x1']:.0%} of them in whole 2x1 blocks)" if "2x1" in shares else ""
+    return f"{weights.zeros:.0%} zeros, unstructured{inside}"

@@ -111,7 +111,7 @@ def _prune_again(pruned: float, pattern: str, times: Times, gain: float) -> str:
         f"As many zeros in {pattern} blocks would take {_ms(times.as_blocks[pattern])}, "
         f"{gain:.2f} times as fast as now: prune the network as it was before with "
         f"`gossamer prune MODEL PRUNED --pattern {pattern} --sparsity {min(pruned, MOST):.2g} "
-        "--data PICTURES`. Blocks lose more than single weights do: compare with "
+        "--data PICTURES`. Blocks cost more accuracy than single weights: compare with "
         "`gossamer evaluate`."
     )
 
