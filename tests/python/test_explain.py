@@ -261,7 +261,7 @@ def test_zeros_of_depthwise_weights_are_said_to_save_nothing():
     g = GraphBuilder(17, image=[1, 8, 14, 14])
     g.node("Conv", "image", g.weights(8, 1, 3, 3, zeros=0.5), group=8, output="y")
     (layer,) = gossamer.explain(g.model("y")).layers
-    assert re.fullmatch(r"\d+% zeros save nothing: .* always dense", layer.why)
+    assert re.fullmatch(r"\d+% zeros save nothing: depthwise: one 3x3 filter .*", layer.why)
     assert layer.weights.dense_seconds is None
 
 

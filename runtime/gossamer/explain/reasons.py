@@ -10,7 +10,7 @@ PRUNED = "4x1"  # what `gossamer prune` makes unless told otherwise
 FEW = 0.005  # a share that a whole number of per cent rounds to nothing
 
 
-def why(weights: WeightsReport | None, seconds: float | None, kernel_reason: str) -> str:
+def why(weights: WeightsReport | None, seconds: float, kernel_reason: str) -> str:
     """Explain a layer.
 
     Parameters
@@ -24,10 +24,11 @@ def why(weights: WeightsReport | None, seconds: float | None, kernel_reason: str
     """
     if weights is None:
         return kernel_reason or "no weights"
-    if weights.dense_seconds is None or seconds is None:
-        if weights.zeros >= FEW:
-            return f"{weights.zeros:.0%} zeros save nothing: weights like these are always dense"
-        return kernel_reason or "always dense"
+    if not weights.break_even:  # no storages were compared
+        saves = weights.zeros < FEW or weights.storage != DENSE
+        return (
+            kernel_reason if saves else f"{weights.zeros:.0%} zeros save nothing: {kernel_reason}"
+        )
     parts = [_dense(weights) if weights.storage == DENSE else _sparse(weights, seconds)]
     if weights.converted_seconds and seconds / weights.converted_seconds >= WORTHWHILE:
         speedup = seconds / weights.converted_seconds
