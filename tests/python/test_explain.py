@@ -70,6 +70,15 @@ def test_a_dense_model_is_told_what_pruning_would_bring():
         assert layer.why.startswith("no zeros, dense in blocks of ")
 
 
+@pytest.mark.parametrize(("zeros", "said"), [(0.0, "no zeros to"), (0.04, "any zeros, 4.0%")])
+def test_zeros_that_rounding_leaves_make_no_pruned_model(zeros, said):
+    verdict = judge(zeros, zeros, Times(1, 1.02, 1, {"4x1": 0.99}, 1), "somewhere")
+    assert verdict.status is Status.DENSE
+    assert said in verdict.headline
+    few_but_in_the_right_place = Times(1, 1.2, 1, {"4x1": 1}, 1)
+    assert judge(zeros, zeros, few_but_in_the_right_place, "").status is Status.PAYS
+
+
 def test_zeros_in_blocks_pay_and_there_is_nothing_to_do(blocks):
     assert blocks.verdict.status is Status.PAYS
     assert blocks.verdict.advice == ()
@@ -336,7 +345,9 @@ def test_a_shuffle_says_what_it_was_and_that_it_moves_data():
     (layer,) = explanation.layers
     assert (layer.op, layer.moves_data) == ("shuffle", True)
     assert sorted(operators(layer)) == ["Reshape", "Reshape", "Transpose"]
-    assert re.search(r"moving data +[\d.]+ ms in 1 of 1 layers: shuffle", str(explanation))
+    assert re.search(
+        r"moving data +[\d.]+ ms in 1 of 1 layers: shuffle 'Reshape_2'", str(explanation)
+    )
 
 
 def test_layers_of_tensorflow_lite_models_say_where_they_come_from(tmp_path):
@@ -346,6 +357,17 @@ def test_layers_of_tensorflow_lite_models_say_where_they_come_from(tmp_path):
     path.write_bytes(build(tensors, ops, ["x"], ["z"]))
     (layer,) = gossamer.explain(path).layers
     assert operators(layer) == ["RELU", "RELU6"]
+
+
+def test_long_names_are_shortened_in_the_table_only():
+    g = GraphBuilder(17, image=[1, 4, 4, 4])
+    name = "/".join(["model", *["inner"] * 20, "relu"]) + ";other"
+    g.node("Relu", "image", name=name, output="y")
+    explanation = gossamer.explain(g.model("y"))
+    assert explanation.layers[0].name == name
+    (row,) = (line for line in str(explanation).splitlines() if "clamp" in line)
+    assert re.match("….{32,38}/relu +clamp", row)
+    assert name in explanation.html()
 
 
 def test_a_goss_file_says_that_its_source_knows_more():

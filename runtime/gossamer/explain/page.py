@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from .report import Explanation, LayerReport, Status
-from .text import facts, fused, milliseconds, pays_from, shape, storage, zeros_fit
+from .text import facts, fused, milliseconds, pays_from, shape, short_name, storage, zeros_fit
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _TONES = {Status.DENSE: "", Status.PAYS: "good", Status.PAYS_LESS: "", Status.DOES_NOT_PAY: "bad"}
@@ -85,8 +85,8 @@ def _layer(layer: LayerReport, longest: float) -> str:
     if layer.predicted_seconds is None:
         time = "<small>unknown</small>"
     return (
-        f'<details><summary><span class="name">{escape(layer.name)}</span>{_bars(layer, longest)}'
-        f'<span class="time">{time}</span></summary>\n<div class="about">'
+        f'<details><summary><span class="name">{escape(short_name(layer.name))}</span>'
+        f'{_bars(layer, longest)}<span class="time">{time}</span></summary>\n<div class="about">'
         f"<p>{_prose(layer.why)}</p><dl>{_definitions(_about(layer))}</dl></div></details>"
     )
 
@@ -117,6 +117,7 @@ def _spoken(layer: LayerReport) -> str:
 
 
 def _about(layer: LayerReport) -> Iterator[tuple[str, str]]:
+    yield "layer", layer.name
     yield "operator", layer.op
     yield "output", shape(layer.shape)
     yield "kernel", layer.kernel

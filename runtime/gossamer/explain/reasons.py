@@ -25,10 +25,9 @@ def why(weights: WeightsReport | None, seconds: float, kernel_reason: str) -> st
     if weights is None:
         return kernel_reason or "no weights"
     if not weights.break_even:  # no storages were compared
-        saves = weights.zeros < FEW or weights.storage != DENSE
-        return (
-            kernel_reason if saves else f"{weights.zeros:.0%} zeros save nothing: {kernel_reason}"
-        )
+        if weights.zeros >= FEW and weights.storage == DENSE:
+            return f"{weights.zeros:.0%} zeros save nothing: {kernel_reason}"
+        return kernel_reason
     parts = [_dense(weights) if weights.storage == DENSE else _sparse(weights, seconds)]
     if weights.converted_seconds and seconds / weights.converted_seconds >= WORTHWHILE:
         speedup = seconds / weights.converted_seconds

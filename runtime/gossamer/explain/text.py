@@ -9,6 +9,7 @@ from ..table import aligned
 from .report import Explanation, LayerReport
 
 _WIDTH = 120  # of sentences, in characters; rows of the table are as wide as names are long
+_NAME = 40  # of names
 _RIGHT = (4, 6, 7, 8)  # zeros, times, share
 
 
@@ -34,7 +35,7 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield "target", f"{explanation.target}; costs measured on {explanation.costs}"
     moving = [layer for layer in explanation.layers if layer.moves_data]
     seconds = sum(layer.predicted_seconds or 0.0 for layer in moving)
-    names = ", ".join(f"{layer.op} {layer.name}" for layer in moving)
+    names = ", ".join(f"{layer.op} '{short_name(layer.name)}'" for layer in moving)
     took = f"{milliseconds(seconds)} in {len(moving)} of {len(explanation.layers)} layers: {names}"
     yield "moving data", took if moving else "no layer does nothing else"
     if explanation.folded:
@@ -42,6 +43,12 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
         yield "folded away", f"{gone}: computed during conversion, or without effect"
     for note in explanation.notes:
         yield "note", note
+
+
+def short_name(name: str) -> str:
+    """Write a name in a column: exporters join the paths of all that became a node."""
+    first = name.partition(";")[0]
+    return first if len(first) <= _NAME else f"…{first[1 - _NAME :]}"
 
 
 def milliseconds(seconds: float | None) -> str:
@@ -84,7 +91,7 @@ def fused(layers: tuple[LayerReport, ...]) -> list[str]:
         if len(layer.source) > 1:
             kinds.setdefault(tuple(node.operator for node in layer.source), []).append(layer.name)
     return [
-        f"{' + '.join(operators)} ×{len(names)}, first '{names[0]}'"
+        f"{' + '.join(operators)} ×{len(names)}, first '{short_name(names[0])}'"
         for operators, names in kinds.items()
     ]
 
@@ -117,7 +124,7 @@ def _rows(explanation: Explanation) -> Iterator[tuple[str, ...]]:
         of = layer.weights
         times = map(milliseconds, (layer.predicted_seconds, layer.measured_seconds))
         yield (
-            *(layer.name, layer.op, shape(layer.shape)),
+            *(short_name(layer.name), layer.op, shape(layer.shape)),
             *((shape(of.shape), f"{of.zeros:.0%}") if of else ("", "")),
             *(storage(layer), *times, f"{layer.share:.1%}", layer.kernel),
         )
