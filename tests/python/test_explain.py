@@ -70,7 +70,9 @@ def test_a_dense_model_is_told_what_pruning_would_bring():
         assert layer.why.startswith("no zeros, dense in blocks of ")
 
 
-@pytest.mark.parametrize(("zeros", "said"), [(0.0, "no zeros to"), (0.04, "any zeros, 4.0%")])
+@pytest.mark.parametrize(
+    ("zeros", "said"), [(0.0, "no zeros to"), (0.04, "hardly any zeros to skip (4.0%)")]
+)
 def test_zeros_that_rounding_leaves_make_no_pruned_model(zeros, said):
     verdict = judge(zeros, zeros, Times(1, 1.02, 1, {"4x1": 0.99}, 1), "somewhere")
     assert verdict.status is Status.DENSE
