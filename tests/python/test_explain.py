@@ -276,6 +276,19 @@ def test_zeros_of_depthwise_weights_are_said_to_save_nothing():
     assert layer.weights.dense_seconds is None
 
 
+def test_weights_whose_storages_are_not_compared_are_explained_as_they_are(monkeypatch, blocks):
+    monkeypatch.setattr(weights, "is_compared", lambda node: False)
+    explanation = explain_network("4x1", 0.8)
+    assert explanation.verdict.status is Status.PAYS
+    assert explanation.zeros == blocks.zeros
+    assert explanation.predicted_seconds == pytest.approx(blocks.predicted_seconds)
+    for layer, other in zip(explanation.layers, blocks.layers, strict=True):
+        if layer.weights:
+            assert layer.weights.storage == other.weights.storage
+            assert layer.weights.alternative is None
+            assert layer.why
+
+
 def described(zeros, storage, pays, alternative=None):
     return WeightsReport(
         (8, 8), zeros, {"1x1": 1.0}, "1x1", storage, 4, 256, {"1x1": pays}, 1.0, alternative, 1.0

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import onnx
 
 RUNS = 20
-WEIGHTED = {"conv", "conv_pixels", "fully_connected"}
 # What only puts numbers elsewhere.
 MOVES = {"concat", "slice", "shuffle", "reshape", "flatten", "transpose", "take"}
 
@@ -103,7 +102,7 @@ def _layer(
     node: Node, layer: LayerInfo, source: tuple[SourceNode, ...], costs: CostModel
 ) -> _Layer:
     seconds, of = None, None
-    if node.op in WEIGHTED:
+    if pack.has_matrix(node) or node.op == "conv":
         of, seconds = weights.explain(node, layer, costs)
     elif prediction.has_cost(node):
         seconds = prediction.node_seconds(node, costs)

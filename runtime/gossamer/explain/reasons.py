@@ -10,7 +10,7 @@ PRUNED = "4x1"  # what `gossamer prune` makes unless told otherwise
 FEW = 0.005  # a share that a whole number of per cent rounds to nothing
 
 
-def why(weights: WeightsReport | None, seconds: float, kernel_reason: str) -> str:
+def why(weights: WeightsReport | None, seconds: float | None, kernel_reason: str) -> str:
     """Explain a layer.
 
     Parameters
@@ -18,7 +18,7 @@ def why(weights: WeightsReport | None, seconds: float, kernel_reason: str) -> st
     weights
         None where it has none.
     seconds
-        Predicted.
+        Predicted; known where there are weights.
     kernel_reason
         What the engine says.
     """
