@@ -101,6 +101,14 @@ def test_unstructured_zeros_are_told_what_blocks_would_bring(unstructured):
     assert any("try `gossamer prune --pattern 4x1`" in layer.why for layer in pruned)
 
 
+def test_what_blocks_are_said_to_bring_is_what_a_network_in_blocks_takes(unstructured):
+    (advice,) = unstructured.verdict.advice
+    promise = re.match(r"As many zeros in (\dx1) blocks would take ([\d.]+) ms", advice)
+    pattern, promised = promise.groups()
+    kept = explain_network(pattern, 0.5).predicted_seconds
+    assert float(promised) / 1000 == pytest.approx(kept, rel=0.03)
+
+
 def test_zeros_that_do_not_pay_are_said_so_first():
     explanation = explain_network("1x1", 0.2, "avx2")
     assert explanation.verdict.status is Status.DOES_NOT_PAY
