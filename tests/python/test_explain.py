@@ -70,6 +70,17 @@ def test_a_dense_model_is_told_what_pruning_would_bring():
         assert layer.why.startswith("no zeros, dense in blocks of ")
 
 
+@pytest.mark.parametrize(
+    ("zeros", "said"), [(0.0, "no zeros to"), (0.04, "hardly any zeros to skip (4.0%)")]
+)
+def test_zeros_that_rounding_leaves_make_no_pruned_model(zeros, said):
+    verdict = judge(zeros, zeros, Times(1, 1.02, 1, {"4x1": 0.99}, 1), "somewhere")
+    assert verdict.status is Status.DENSE
+    assert said in verdict.headline
+    few_but_in_the_right_place = Times(1, 1.2, 1, {"4x1": 1}, 1)
+    assert judge(zeros, zeros, few_but_in_the_right_place, "").status is Status.PAYS
+
+
 def test_zeros_in_blocks_pay_and_there_is_nothing_to_do(blocks):
     assert blocks.verdict.status is Status.PAYS
     assert blocks.verdict.advice == ()
@@ -88,6 +99,14 @@ def test_unstructured_zeros_are_told_what_blocks_would_bring(unstructured):
     pruned = [layer for layer in with_matrix(unstructured) if layer.weights.zeros]
     assert {layer.weights.pattern for layer in pruned} == {"1x1"}
     assert any("try `gossamer prune --pattern 4x1`" in layer.why for layer in pruned)
+
+
+def test_what_blocks_are_said_to_bring_is_what_a_network_in_blocks_takes(unstructured):
+    (advice,) = unstructured.verdict.advice
+    promise = re.match(r"As many zeros in (\dx1) blocks would take ([\d.]+) ms", advice)
+    pattern, promised = promise.groups()
+    kept = explain_network(pattern, 0.5).predicted_seconds
+    assert float(promised) / 1000 == pytest.approx(kept, rel=0.03)
 
 
 def test_zeros_that_do_not_pay_are_said_so_first():
@@ -261,8 +280,21 @@ def test_zeros_of_depthwise_weights_are_said_to_save_nothing():
     g = GraphBuilder(17, image=[1, 8, 14, 14])
     g.node("Conv", "image", g.weights(8, 1, 3, 3, zeros=0.5), group=8, output="y")
     (layer,) = gossamer.explain(g.model("y")).layers
-    assert re.fullmatch(r"\d+% zeros save nothing: .* always dense", layer.why)
+    assert re.fullmatch(r"\d+% zeros save nothing: depthwise: one 3x3 filter .*", layer.why)
     assert layer.weights.dense_seconds is None
+
+
+def test_weights_whose_storages_are_not_compared_are_explained_as_they_are(monkeypatch, blocks):
+    monkeypatch.setattr(weights, "is_compared", lambda node: False)
+    explanation = explain_network("4x1", 0.8)
+    assert explanation.verdict.status is Status.PAYS
+    assert explanation.zeros == blocks.zeros
+    assert explanation.predicted_seconds == pytest.approx(blocks.predicted_seconds)
+    for layer, other in zip(explanation.layers, blocks.layers, strict=True):
+        if layer.weights:
+            assert layer.weights.storage == other.weights.storage
+            assert layer.weights.alternative is None
+            assert layer.why
 
 
 def described(zeros, storage, pays, alternative=None):
@@ -336,7 +368,9 @@ def test_a_shuffle_says_what_it_was_and_that_it_moves_data():
     (layer,) = explanation.layers
     assert (layer.op, layer.moves_data) == ("shuffle", True)
     assert sorted(operators(layer)) == ["Reshape", "Reshape", "Transpose"]
-    assert re.search(r"moving data +1 layers, [\d.]+ ms: shuffle", str(explanation))
+    assert re.search(
+        r"moving data +[\d.]+ ms in 1 of 1 layers: shuffle 'Reshape_2'", str(explanation)
+    )
 
 
 def test_layers_of_tensorflow_lite_models_say_where_they_come_from(tmp_path):
@@ -346,6 +380,17 @@ def test_layers_of_tensorflow_lite_models_say_where_they_come_from(tmp_path):
     path.write_bytes(build(tensors, ops, ["x"], ["z"]))
     (layer,) = gossamer.explain(path).layers
     assert operators(layer) == ["RELU", "RELU6"]
+
+
+def test_long_names_are_shortened_in_the_table_only():
+    g = GraphBuilder(17, image=[1, 4, 4, 4])
+    name = "/".join(["model", *["inner"] * 20, "relu"]) + ";other"
+    g.node("Relu", "image", name=name, output="y")
+    explanation = gossamer.explain(g.model("y"))
+    assert explanation.layers[0].name == name
+    (row,) = (line for line in str(explanation).splitlines() if "clamp" in line)
+    assert re.match("….{32,38}/relu +clamp", row)
+    assert name in explanation.html()
 
 
 def test_a_goss_file_says_that_its_source_knows_more():

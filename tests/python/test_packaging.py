@@ -47,7 +47,9 @@ def test_the_wheel_holds_engine_header_types_and_models(
 ) -> None:
     names = zipfile.ZipFile(packages[1]).namelist()
     library = "libgossamer.dylib" if sys.platform == "darwin" else "libgossamer.so"
-    expected = {f"gossamer/{name}" for name in (library, "gossamer.h", "py.typed")}
+    expected = {
+        f"gossamer/{name}" for name in (library, "gossamer.h", "py.typed", "explain/page.html")
+    }
     models = root / "runtime" / "gossamer" / "models"
     expected |= {f"gossamer/models/{path.name}" for path in models.glob("*")}
     assert expected <= set(names)

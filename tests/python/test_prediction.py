@@ -14,7 +14,7 @@ from gossamer.convert.goss_file import Op
 from gossamer.convert.ir import Graph, Node, Value, no_clamp
 from gossamer.convert.lower import lower
 from gossamer.convert.passes import conv_attributes
-from gossamer.convert.prediction import area, chosen_matrix, node_seconds, predict
+from gossamer.convert.prediction import area, chosen_matrix, has_cost, node_seconds, predict
 from gossamer.convert.read import read_graph
 
 TARGETS = ("avx2", "generic", "wasm_relaxed", "wasm_simd")
@@ -83,6 +83,7 @@ NODES = {
 def test_every_operator_has_a_cost_on_every_target_that_is_measured(op, target):
     node = NODES[op]
     assert node.op == op.name.lower()
+    assert has_cost(node)
     assert 1e-7 < node_seconds(node, cost_model.load(target)) < 1
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RUNS = 20
 # What only puts numbers elsewhere.
-MOVES = {"concat", "slice", "shuffle", "reshape", "flatten", "transpose"}
+MOVES = {"concat", "slice", "shuffle", "reshape", "flatten", "transpose", "take"}
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,10 @@ def _layer(
     node: Node, layer: LayerInfo, source: tuple[SourceNode, ...], costs: CostModel
 ) -> _Layer:
     seconds, of = None, None
-    if pack.has_matrix(node):
-        of, seconds = weights.with_choice(node, layer, costs)
+    if pack.has_matrix(node) or node.op == "conv":
+        of, seconds = weights.explain(node, layer, costs)
     elif prediction.has_cost(node):
         seconds = prediction.node_seconds(node, costs)
-    if of is None and node.op == "conv":
-        of = weights.without_choice(node)
     report = LayerReport(
         name=node.name,
         op=node.op,

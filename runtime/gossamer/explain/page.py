@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from .report import Explanation, LayerReport, Status
-from .text import facts, fused, milliseconds, pays_from, shape, storage, zeros_fit
+from .text import facts, fused, milliseconds, pays_from, shape, short_name, storage, zeros_fit
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _TONES = {Status.DENSE: "", Status.PAYS: "good", Status.PAYS_LESS: "", Status.DOES_NOT_PAY: "bad"}
@@ -81,12 +81,12 @@ def _legend(explanation: Explanation) -> Iterator[str]:
 
 
 def _layer(layer: LayerReport, longest: float) -> str:
-    time = f"{milliseconds(layer.predicted_seconds)} ms <small>{layer.share:.1%}</small>"
+    time = f"{milliseconds(layer.predicted_seconds)} <small>{layer.share:.1%}</small>"
     if layer.predicted_seconds is None:
         time = "<small>unknown</small>"
     return (
-        f'<details><summary><span class="name">{escape(layer.name)}</span>{_bars(layer, longest)}'
-        f'<span class="time">{time}</span></summary>\n<div class="about">'
+        f'<details><summary><span class="name">{escape(short_name(layer.name))}</span>'
+        f'{_bars(layer, longest)}<span class="time">{time}</span></summary>\n<div class="about">'
         f"<p>{_prose(layer.why)}</p><dl>{_definitions(_about(layer))}</dl></div></details>"
     )
 
@@ -112,11 +112,12 @@ def _bar(name: str, begin: float, width: float, *, y: int, height: int) -> str:
 
 def _spoken(layer: LayerReport) -> str:
     measured = milliseconds(layer.measured_seconds)
-    spoken = f"predicted {milliseconds(layer.predicted_seconds) or 'unknown'} ms"
-    return f"{spoken}, measured {measured} ms" if measured else spoken
+    spoken = f"predicted {milliseconds(layer.predicted_seconds) or 'unknown'}"
+    return f"{spoken}, measured {measured}" if measured else spoken
 
 
 def _about(layer: LayerReport) -> Iterator[tuple[str, str]]:
+    yield "layer", layer.name
     yield "operator", layer.op
     yield "output", shape(layer.shape)
     yield "kernel", layer.kernel
@@ -128,7 +129,7 @@ def _about(layer: LayerReport) -> Iterator[tuple[str, str]]:
     if layer.weights and layer.weights.break_even:
         yield "zeros pay", pays_from(layer)
     if layer.measured_seconds is not None:
-        yield "measured", f"{milliseconds(layer.measured_seconds)} ms"
+        yield "measured", milliseconds(layer.measured_seconds)
     if layer.source:
         nodes = (f"{node.operator} {node.name}" for node in layer.source)
         yield "from", " + ".join(nodes)

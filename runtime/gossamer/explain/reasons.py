@@ -18,16 +18,16 @@ def why(weights: WeightsReport | None, seconds: float | None, kernel_reason: str
     weights
         None where it has none.
     seconds
-        Predicted.
+        Predicted; known where there are weights.
     kernel_reason
         What the engine says.
     """
     if weights is None:
         return kernel_reason or "no weights"
-    if weights.dense_seconds is None or seconds is None:
-        if weights.zeros >= FEW:
-            return f"{weights.zeros:.0%} zeros save nothing: weights like these are always dense"
-        return kernel_reason or "always dense"
+    if not weights.break_even:  # no storages were compared
+        if weights.zeros >= FEW and weights.storage == DENSE:
+            return f"{weights.zeros:.0%} zeros save nothing: {kernel_reason}"
+        return kernel_reason
     parts = [_dense(weights) if weights.storage == DENSE else _sparse(weights, seconds)]
     if weights.converted_seconds and seconds / weights.converted_seconds >= WORTHWHILE:
         speedup = seconds / weights.converted_seconds
@@ -60,5 +60,9 @@ def _sparse(weights: WeightsReport, seconds: float) -> str:
 
 
 def _zeros(weights: WeightsReport) -> str:
-    where = "unstructured" if weights.pattern == "1x1" else f"in {weights.pattern} blocks"
-    return f"{weights.zeros:.0%} zeros, {where}"
+    shares = weights.zeros_in_blocks
+    if weights.pattern != "1x1":
+        inside = f"{shares[weights.pattern]:.0%} of them in whole {weights.pattern} blocks"
+        return f"{weights.zeros:.0%} zeros, {inside}"
+    inside = f" ({shares['2x1']:.0%} of them in whole 2x1 blocks)" if "2x1" in shares else ""
+    return f"{weights.zeros:.0%} zeros, unstructured{inside}"

@@ -49,7 +49,7 @@ class WeightsReport:
         Share of them that is zero, 0 to 1.
     zeros_in_blocks
         By pattern: share of the zeros that lie in whole blocks of it. Empty without zeros, and
-        where there is no choice of storage.
+        where storages are not compared: of depthwise and of quantized weights.
     pattern
         The largest blocks that zeros fit: "1x1" where they lie anywhere. None as above.
     storage
@@ -63,11 +63,11 @@ class WeightsReport:
         lie anywhere in blocks of it; None: never. Differences that measuring would not show do not
         count.
     dense_seconds
-        Predicted, with every weight stored; None where there is no choice.
+        Predicted, with every weight stored; None where it always is.
     alternative
         What would be faster, where anything is.
     converted_seconds
-        Predicted, with the storage that `gossamer.convert` chooses for the target.
+        Predicted, with the storage that `gossamer.convert` chooses for the target; None as above.
     """
 
     shape: tuple[int, ...]

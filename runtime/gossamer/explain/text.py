@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from ..table import aligned
 from .report import Explanation, LayerReport
 
-_RIGHT = (4, 7, 8)  # zeros, predicted time, share
+_WIDTH = 120  # of sentences, in characters; rows of the table are as wide as names are long
+_NAME = 40  # of names
+_RIGHT = (4, 6, 7, 8)  # zeros, times, share
 
 
 def render(explanation: Explanation) -> str:
@@ -15,7 +18,7 @@ def render(explanation: Explanation) -> str:
     paragraphs = [
         _top(explanation),
         [f"{name:<12}  {fact}" for name, fact in facts(explanation)],
-        aligned(_rows(explanation), _RIGHT),
+        _layers(explanation),
         [f"fused  {line}" for line in fused(explanation.layers)],
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
@@ -23,18 +26,18 @@ def render(explanation: Explanation) -> str:
 
 def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     """Give what there is to say besides layers: names and texts."""
-    yield "predicted", f"{milliseconds(explanation.predicted_seconds)} ms, one thread"
+    yield "predicted", f"{milliseconds(explanation.predicted_seconds)}, one thread"
     if measured := explanation.measured:
         threads = f"{measured.threads} thread{'s' if measured.threads > 1 else ''}"
-        yield "measured", f"{milliseconds(measured.seconds)} ms here, {measured.isa}, {threads}"
+        yield "measured", f"{milliseconds(measured.seconds)} here, {measured.isa}, {threads}"
     weights = f"{explanation.zeros:.1%} of {explanation.weights:,} weights"
     yield "zeros", weights if explanation.weights else "no weights whose zeros could be skipped"
     yield "target", f"{explanation.target}; costs measured on {explanation.costs}"
     moving = [layer for layer in explanation.layers if layer.moves_data]
     seconds = sum(layer.predicted_seconds or 0.0 for layer in moving)
-    names = ", ".join(f"{layer.op} {layer.name}" for layer in moving)
-    took = f", {milliseconds(seconds)} ms: {names}"
-    yield "moving data", f"{len(moving)} layers{took}" if moving else "no layer only moves data"
+    names = ", ".join(f"{layer.op} '{short_name(layer.name)}'" for layer in moving)
+    took = f"{milliseconds(seconds)} in {len(moving)} of {len(explanation.layers)} layers: {names}"
+    yield "moving data", took if moving else "no layer does nothing else"
     if explanation.folded:
         gone = ", ".join(f"{count} {name}" for name, count in sorted(explanation.folded.items()))
         yield "folded away", f"{gone}: computed during conversion, or without effect"
@@ -42,9 +45,15 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
         yield "note", note
 
 
+def short_name(name: str) -> str:
+    """Write a name in a column: exporters join the paths of all that became a node."""
+    first = name.partition(";")[0]
+    return first if len(first) <= _NAME else f"…{first[1 - _NAME :]}"
+
+
 def milliseconds(seconds: float | None) -> str:
     """Write a time, or nothing."""
-    return "" if seconds is None else f"{1000 * seconds:.3f}"
+    return "" if seconds is None else f"{1000 * seconds:.3f} ms"
 
 
 def zeros_fit(layer: LayerReport) -> str:
@@ -82,27 +91,40 @@ def fused(layers: tuple[LayerReport, ...]) -> list[str]:
         if len(layer.source) > 1:
             kinds.setdefault(tuple(node.operator for node in layer.source), []).append(layer.name)
     return [
-        f"{' + '.join(operators)} ×{len(names)}, first '{names[0]}'"
+        f"{' + '.join(operators)} ×{len(names)}, first '{short_name(names[0])}'"
         for operators, names in kinds.items()
     ]
 
 
 def _top(explanation: Explanation) -> list[str]:
     verdict = explanation.verdict
-    return [explanation.model, "", verdict.headline, *(f"- {line}" for line in verdict.advice)]
+    lines = [explanation.model, "", *_wrapped(verdict.headline, "")]
+    for advice in verdict.advice:
+        lines += _wrapped(f"- {advice}", "  ")
+    return lines
+
+
+def _layers(explanation: Explanation) -> list[str]:
+    """Give a table whose rows have the reason below them."""
+    heading, *rows = aligned(_rows(explanation), _RIGHT)
+    lines = [heading]
+    for row, layer in zip(rows, explanation.layers, strict=True):
+        lines += [row, *_wrapped(f"    {layer.why}", "    ")]
+    return lines
+
+
+def _wrapped(sentence: str, indent: str) -> list[str]:
+    return textwrap.wrap(sentence, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _rows(explanation: Explanation) -> Iterator[tuple[str, ...]]:
-    heading = ("layer", "operator", "output", "weights", "zeros", "zeros fit", "stored")
-    measured = ("measured ms",) if explanation.measured else ()
-    yield (*heading, "predicted ms", "share", *measured, "kernel", "why")
+    heading = ("layer", "operator", "output", "weights", "zeros", "stored", "predicted")
+    yield (*heading, "measured" if explanation.measured else "", "share", "kernel")
     for layer in explanation.layers:
         of = layer.weights
+        times = map(milliseconds, (layer.predicted_seconds, layer.measured_seconds))
         yield (
-            *(layer.name, layer.op, shape(layer.shape)),
+            *(short_name(layer.name), layer.op, shape(layer.shape)),
             *((shape(of.shape), f"{of.zeros:.0%}") if of else ("", "")),
-            *(zeros_fit(layer), storage(layer)),
-            *(milliseconds(layer.predicted_seconds), f"{layer.share:.1%}"),
-            *((milliseconds(layer.measured_seconds),) if measured else ()),
-            *(layer.kernel, layer.why),
+            *(storage(layer), *times, f"{layer.share:.1%}", layer.kernel),
         )

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from .report import Status, Verdict
 
-FEW = 0.01  # share of zeros below which a model is a dense one
+# Share of zeros below which a model is a dense one: rounding to 8 bits leaves some.
+FEW = 0.05
+NOTHING = 0.01  # a difference of shares that is not worth a word
 MOST = 0.95  # zeros that are suggested, at most
 SAVES = 1.03  # times as fast: less says nothing
 MUCH_MORE = 1.15
@@ -42,13 +44,13 @@ def judge(zeros: float, pruned: float, times: Times, target: str) -> Verdict:
     target
         Instruction set.
     """
-    if zeros < FEW:
-        return _dense(times, target)
+    if zeros < FEW and times.dense / times.now < SAVES:
+        return _dense(zeros, times, target)
     pattern = min(times.as_blocks, key=times.as_blocks.get, default=None)
     gain = times.now / times.as_blocks[pattern] if pattern else 1.0
     saved = times.dense - times.now
     what = f"{zeros:.0%} of the weights are zero"
-    if pruned - zeros >= FEW:
+    if pruned - zeros >= NOTHING:
         what += f" ({pruned:.0%} in the layers that have any)"
     advice = _convert_again(times, target)
     if times.dense / times.now < SAVES:
@@ -72,8 +74,9 @@ def judge(zeros: float, pruned: float, times: Times, target: str) -> Verdict:
     return Verdict(Status.PAYS, f"The zeros pay: {headline}", tuple(advice))
 
 
-def _dense(times: Times, target: str) -> Verdict:
-    headline = f"A dense model: a run takes {_ms(times.now)}, and there are no zeros to skip."
+def _dense(zeros: float, times: Times, target: str) -> Verdict:
+    few = f"hardly any zeros to skip ({zeros:.1%})" if zeros else "no zeros to skip"
+    headline = f"A dense model: a run takes {_ms(times.now)}, and there are {few}."
     advice = [*_convert_again(times, target), *([_half(times)] if _half_pays(times) else [])]
     return Verdict(Status.DENSE, headline, tuple(advice))
 
@@ -111,7 +114,7 @@ def _prune_again(pruned: float, pattern: str, times: Times, gain: float) -> str:
         f"As many zeros in {pattern} blocks would take {_ms(times.as_blocks[pattern])}, "
         f"{gain:.2f} times as fast as now: prune the network as it was before with "
         f"`gossamer prune MODEL PRUNED --pattern {pattern} --sparsity {min(pruned, MOST):.2g} "
-        "--data PICTURES`. Blocks lose more than single weights do: compare with "
+        "--data PICTURES`. Blocks cost more accuracy than single weights: compare with "
         "`gossamer evaluate`."
     )
 

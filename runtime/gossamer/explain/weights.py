@@ -39,8 +39,13 @@ def fitting(shares: dict[str, float]) -> str | None:
     return max((p for p, share in shares.items() if share >= FITS), key=PATTERNS.get, default=None)
 
 
-def with_choice(node: Node, layer: LayerInfo, costs: CostModel) -> tuple[WeightsReport, float]:
-    """Explain weights that can be stored in several ways.
+def is_compared(node: Node) -> bool:
+    """Whether storages of a node's weights are compared here: those of f32 matrices are."""
+    return pack.has_matrix(node) and node.inputs[1].dtype == "f32"
+
+
+def explain(node: Node, layer: LayerInfo, costs: CostModel) -> tuple[WeightsReport, float]:
+    """Explain a layer's weights.
 
     Parameters
     ----------
@@ -56,6 +61,13 @@ def with_choice(node: Node, layer: LayerInfo, costs: CostModel) -> tuple[Weights
     tuple
         The report, and the layer's predicted seconds.
     """
+    compare = _compare_storages if is_compared(node) else _take_as_it_is
+    return compare(node, layer, costs)
+
+
+def _compare_storages(
+    node: Node, layer: LayerInfo, costs: CostModel
+) -> tuple[WeightsReport, float]:
     value = node.inputs[1]
     matrix = pack.as_matrix(value.data)
     stored = _stored(value.pattern, matrix, layer)
@@ -80,15 +92,29 @@ def with_choice(node: Node, layer: LayerInfo, costs: CostModel) -> tuple[Weights
     return report, seconds
 
 
-def without_choice(node: Node) -> WeightsReport:
-    """Explain weights that are always stored densely."""
-    data = node.inputs[1].data
-    zeros = float(np.mean(data == 0))
-    return WeightsReport(data.shape, zeros, {}, None, "dense", 1, data.nbytes, {}, None, None, None)
+def _take_as_it_is(node: Node, layer: LayerInfo, costs: CostModel) -> tuple[WeightsReport, float]:
+    value = node.inputs[1]
+    dense = pack.has_matrix(node)
+    report = WeightsReport(
+        shape=value.shape,
+        zeros=float(np.mean(value.data == 0)),
+        zeros_in_blocks={},
+        pattern=None,
+        storage="dense" if layer.nonzeros == layer.weights else "sparse",
+        block_rows=int((value.pattern or "1x1").partition("x")[0]),
+        stored_bytes=layer.nonzeros * value.data.itemsize,
+        break_even={},
+        dense_seconds=prediction.node_seconds(node, costs, asked=pack.DENSE) if dense else None,
+        alternative=None,
+        converted_seconds=None,
+    )
+    return report, prediction.node_seconds(node, costs)
 
 
 def as_blocks(node: Node, zeros: float, pattern: str, costs: CostModel) -> float | None:
-    """Predict a layer were its zeros in blocks of a pattern; None where it has too few rows."""
+    """Predict a layer were its zeros in blocks of a pattern; None where that cannot be."""
+    if not is_compared(node):
+        return None
     rows, columns = pack.as_matrix(node.inputs[1].data).shape
     size = PATTERNS[pattern]
     if size not in pack.block_sizes(rows):
