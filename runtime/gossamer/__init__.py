@@ -26,6 +26,7 @@ from .errors import (
 from .evaluation import Accuracy, ClassAccuracy, Comparison, Interval, evaluate
 from .image import Prediction, classify, image_to_tensor
 from .prune import prune
+from .quantize import quantize
 from .session import (
     InferenceSession,
     LayerInfo,
@@ -65,6 +66,7 @@ __all__ = [
     "load_model",
     "model_names",
     "prune",
+    "quantize",
     "zoo",
     "Benchmark",
     "LayerBenchmark",

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 def import_model(
-    src: str | os.PathLike[str] | onnx.ModelProto, batch: int, dims: Mapping[str, int] | None = None
+    src: str | os.PathLike[str] | onnx.ModelProto,
+    batch: int,
+    dims: Mapping[str, int] | None = None,
+    *,
+    quantized: bool = False,
 ) -> Graph:
     """Read a model into a graph: a ``.tflite`` file by its suffix, everything else as ONNX.
 
     Takes and raises what `onnx.import_model` and `tflite.import_model` do; `dims` is ONNX's.
+    Values keep what a model says of their quantization only where `quantized` asks for that.
     MissingDependencyError names a package that is not installed.
     """
     try:
@@ -31,4 +36,9 @@ def import_model(
         raise MissingDependencyError(
             f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
         ) from error
-    return importer.import_model(src, batch, dims)
+    graph = importer.import_model(src, batch, dims)
+    if not quantized:
+        for node in graph.nodes:
+            for value in (*node.inputs, node.output):
+                value.bounds = value.scales = None
+    return graph
