@@ -5,7 +5,10 @@
  * Memory. Images are channel planes [C][stride]: H * W pixels in rows without gaps, padded to `stride`, a
  * multiple of the vector. Flat tensors are [N][C] without gaps. Tensors, scratch and weights are 64-byte aligned and
  * followed by at least 64 readable bytes; a kernel that needs more of a tensor says so. Padding holds garbage: kernels
- * may compute on it and write it, and no result may depend on it. */
+ * may compute on it and write it, and no result may depend on it.
+ *
+ * Quantized tensors have planes of quads: 4 channels, whose bytes lie together in the place of one f32. What only moves
+ * f32 moves quads as well. Kernels of i8 give the same bits on every instruction set: FORMAT.md section 9. */
 #ifndef GOSS_KERNELS_H
 #define GOSS_KERNELS_H
 
@@ -34,13 +37,15 @@ typedef void goss_matrix_kernel(const goss_pointwise_f32_args *);
 
 /* A plane rearranged so that a convolution with any stride, dilation and padding reads, for each kernel position, a run
  * of pixels. The plane, with zeros around it, is split by the remainders of its coordinates modulo the stride into
- * phases: padded pixel (r * stride_y + i, c * stride_x + j) lies in phase i * phases_x + j at r * columns + c. */
+ * phases: padded pixel (r * stride_y + i, c * stride_x + j) lies in phase i * phases_x + j at r * columns + c. Around a
+ * plane of quads lie quads. */
 typedef struct goss_pack_f32_args {
     const float *x; /* [in_y][in_x] */
     float *packed;  /* [phases_y * phases_x][phase_floats] */
     size_t in_y, in_x, rows, columns;
     size_t phase_floats; /* at least rows * columns + 16: what lies between may be written */
     size_t stride_y, stride_x, pad_top, pad_left, phases_y, phases_x;
+    float outside; /* what lies around the plane: 0, or a quad */
 } goss_pack_f32_args;
 
 /* The same for every channel of an image of interleaved pixels at once, for one of the vertical phases, with
@@ -180,13 +185,127 @@ typedef struct goss_softmax_f32_args {
     size_t count;   /* > 0 */
 } goss_softmax_f32_args;
 
+/* ---- i8 ---------------------------------------------------------------------------------------------------- */
+
+/* How a result v becomes a number from 0 to 127: zero_point + round(min(max(v, low), high)). */
+typedef struct goss_target_i8 {
+    float low, high;
+    int32_t zero_point;
+} goss_target_i8;
+
+/* Sparse matrix x planes of quads: blocks of 4 or 1 rows x 4 channels.
+ * v = f32(start[row] + sum over blocks of weights * x) * multiplier[row] + bias[row], and
+ * + f32(residual - residual_zero_point) * residual_multiplier. */
+typedef struct goss_matrix_i8_args {
+    const uint8_t *x;             /* base address of the input planes */
+    const int8_t *weights;        /* block after block, BLOCK_ROWS x 4 */
+    const uint32_t *plane_offset; /* as of goss_pointwise_f32_args; block_count [rows / BLOCK_ROWS] */
+    const uint32_t *block_count;
+    size_t columns;
+    size_t rows; /* a multiple of 4 */
+    const int32_t *start;
+    const float *multiplier, *bias; /* [rows] each */
+    const uint8_t *residual;        /* laid out like y, may be y itself; NULL: nothing is added */
+    float residual_multiplier;
+    int32_t residual_zero_point;
+    uint8_t *y;      /* [rows / 4][y_stride] quads */
+    float *y_f32;    /* fully connected only: receives v between low and high, in place of y; or NULL */
+    size_t f32_rows; /* of y_f32; the others are padding */
+    size_t y_stride; /* quads, >= pixels */
+    size_t pixels;   /* a multiple of the vector, > 0 */
+    goss_target_i8 target;
+} goss_matrix_i8_args;
+
+typedef void goss_matrix_i8_kernel(const goss_matrix_i8_args *);
+
+enum { GOSS_BLOCK_I8_SIZES = 2 }; /* 1x4, 4x4 */
+
+/* One quad of channels of a depthwise convolution over its packed plane, or of an average over windows; a channel's v
+ * as above, its sum over taps of weight * x[tap_offset[tap] + r * x_columns + c]. */
+typedef struct goss_depthwise_i8_args {
+    const uint8_t *x;           /* one quad as packed; its rows have x_columns */
+    const int8_t *weights;      /* [groups][4 channels][4 taps] */
+    const uint32_t *tap_offset; /* [4 * groups] byte offset from x */
+    const int32_t *start;
+    const float *multiplier, *bias; /* [4] each */
+    uint8_t *y;                     /* [rows][y_columns] quads */
+    size_t rows, x_columns, y_columns, groups;
+    goss_target_i8 target;
+} goss_depthwise_i8_args;
+
+/* The largest of the taps, like goss_depthwise_i8_args. */
+typedef struct goss_max_pool_i8_args {
+    const uint8_t *x;
+    const uint32_t *tap_offset; /* [taps] */
+    uint8_t *y;
+    size_t rows, x_columns, y_columns, taps;
+} goss_max_pool_i8_args;
+
+/* One quad: v = f32(sum of x[0 .. pixels) - pixels * zero_point) * multiplier of each channel; pixels < 2^24. */
+typedef struct goss_global_average_pool_i8_args {
+    const uint8_t *x;
+    uint8_t *y;
+    size_t pixels;
+    int32_t zero_point;
+    float multiplier;
+    goss_target_i8 target;
+} goss_global_average_pool_i8_args;
+
+/* v = f32(a - a_zero_point) * a_multiplier + f32(b - b_zero_point) * b_multiplier, quad by quad; y may be a or b. */
+typedef struct goss_add_i8_args {
+    const uint8_t *a, *b; /* [count] quads */
+    uint8_t *y;
+    size_t count; /* a multiple of the vector, > 0 */
+    int32_t a_zero_point, b_zero_point;
+    float a_multiplier, b_multiplier;
+    goss_target_i8 target;
+} goss_add_i8_args;
+
+/* v = f32((a - a_zero_point) * (b - b_zero_point)) * multiplier, quad by quad; y may be a or b. */
+typedef struct goss_multiply_i8_args {
+    const uint8_t *a, *b; /* [count] quads; scale_i8: of b one, for all */
+    uint8_t *y;
+    size_t count; /* a multiple of the vector, > 0 */
+    int32_t a_zero_point, b_zero_point;
+    float multiplier;
+    goss_target_i8 target;
+} goss_multiply_i8_args;
+
+/* y[i] = table[x[i]] of each byte of the quads; y may be x. */
+typedef struct goss_lookup_i8_args {
+    const uint8_t *x; /* [count] quads */
+    uint8_t *y;
+    size_t count;         /* a multiple of the vector, > 0 */
+    const uint8_t *table; /* [128] */
+} goss_lookup_i8_args;
+
+/* One quad from its channels' planes: v = x * multiplier. */
+typedef struct goss_quantize_i8_args {
+    const float *x[4]; /* [count] each */
+    uint8_t *y;        /* [count] quads */
+    size_t count;      /* a multiple of the vector, > 0 */
+    float multiplier;
+    goss_target_i8 target;
+} goss_quantize_i8_args;
+
+/* The planes of the first `channels` of a quad: y = f32(x - zero_point) * scale. */
+typedef struct goss_dequantize_i8_args {
+    const uint8_t *x; /* [count] quads */
+    float *y;         /* [channels][y_stride] */
+    size_t channels, y_stride;
+    size_t count; /* a multiple of the vector, > 0 */
+    int32_t zero_point;
+    float scale;
+} goss_dequantize_i8_args;
+
 enum { GOSS_BLOCK_ROW_SIZES = 4 }; /* 1, 2, 4, 8: index = log2 */
 
 /* What one instruction set can do. Every entry is set: there is no fallback inside a table. */
 typedef struct goss_kernels {
     const char *isa;
     size_t pointwise_tile[GOSS_BLOCK_ROW_SIZES]; /* pixels that a pointwise kernel takes at a time */
-    size_t lanes;                                /* f32 in a vector; planes are padded to a multiple of it */
+    size_t pointwise_i8_tile[GOSS_BLOCK_I8_SIZES];
+    size_t lanes; /* f32 in a vector; planes are padded to a multiple of it */
 
     goss_matrix_kernel *pointwise_f32[GOSS_BLOCK_ROW_SIZES];
     /* Matrix x vector: planes of one number each. Reads neither residual, y_stride nor pixels. */
@@ -208,6 +327,19 @@ typedef struct goss_kernels {
         *erf_f32, *gelu_f32, *gelu_tanh_f32;
     void (*leaky_relu_f32)(const goss_leaky_relu_f32_args *);
     void (*softmax_f32)(const goss_softmax_f32_args *);
+
+    goss_matrix_i8_kernel *pointwise_i8[GOSS_BLOCK_I8_SIZES];
+    /* Reads neither residual, y_stride nor pixels. */
+    goss_matrix_i8_kernel *fully_connected_i8[GOSS_BLOCK_I8_SIZES];
+    void (*depthwise_i8)(const goss_depthwise_i8_args *);
+    void (*max_pool_i8)(const goss_max_pool_i8_args *);
+    void (*global_average_pool_i8)(const goss_global_average_pool_i8_args *);
+    void (*add_i8)(const goss_add_i8_args *);
+    void (*multiply_i8)(const goss_multiply_i8_args *);
+    void (*scale_i8)(const goss_multiply_i8_args *);
+    void (*lookup_i8)(const goss_lookup_i8_args *);
+    void (*quantize_i8)(const goss_quantize_i8_args *);
+    void (*dequantize_i8)(const goss_dequantize_i8_args *);
 
     /* Nonzero when all of x[0 .. count) is finite. Any count, any alignment of 4. */
     int (*all_finite_f32)(const float *x, size_t count);

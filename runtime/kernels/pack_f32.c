@@ -7,9 +7,9 @@
 #include "kernels.h"
 #include "vector.h"
 
-static void fill_zero(float *y, size_t count)
+static void fill(float *y, size_t count, float value)
 {
-    for (size_t i = 0; i < count; i += VF32_LANES) vf32_store(y + i, vf32_splat(0));
+    for (size_t i = 0; i < count; i += VF32_LANES) vf32_store(y + i, vf32_splat(value));
 }
 
 static void copy(const float *x, float *y, size_t count)
@@ -50,11 +50,11 @@ static span inside(size_t count, size_t stride, size_t phase, size_t pad, size_t
     return (span){first, after < first ? first : after < count ? after : count};
 }
 
-/* Zeros around the `count` values of a packed row, which begin at `first`. */
+/* What lies around the `count` values of a packed row, which begin at `first`. */
 static void finish_row(const goss_pack_f32_args *a, float *packed, size_t first, size_t count)
 {
-    for (size_t c = 0; c < first && c < a->columns; c++) packed[c] = 0;
-    if (first + count < a->columns) fill_zero(packed + first + count, a->columns - first - count);
+    for (size_t c = 0; c < first && c < a->columns; c++) packed[c] = a->outside;
+    if (first + count < a->columns) fill(packed + first + count, a->columns - first - count, a->outside);
 }
 
 /* Both phases of a row at stride 2. Where a phase has no room for all values, the next row overwrites the surplus. */
@@ -92,10 +92,10 @@ static void pack_row_in_phases(const goss_pack_f32_args *a, const float *x, floa
         pack_row(a, x, phase_x, packed + phase_x * a->phase_floats);
 }
 
-static void zero_rows(const goss_pack_f32_args *a, size_t first, size_t end, float *phases)
+static void fill_rows(const goss_pack_f32_args *a, size_t first, size_t end, float *phases)
 {
     for (size_t phase_x = 0; phase_x < a->phases_x; phase_x++)
-        fill_zero(phases + phase_x * a->phase_floats + first * a->columns, (end - first) * a->columns);
+        fill(phases + phase_x * a->phase_floats + first * a->columns, (end - first) * a->columns, a->outside);
 }
 
 void GOSS_KERNEL(pack_f32)(const goss_pack_f32_args *a)
@@ -103,11 +103,11 @@ void GOSS_KERNEL(pack_f32)(const goss_pack_f32_args *a)
     for (size_t phase_y = 0; phase_y < a->phases_y; phase_y++) {
         const span rows = inside(a->rows, a->stride_y, phase_y, a->pad_top, a->in_y);
         float *phases = a->packed + phase_y * a->phases_x * a->phase_floats;
-        zero_rows(a, 0, rows.first, phases);
+        fill_rows(a, 0, rows.first, phases);
         for (size_t row = rows.first; row < rows.end; row++)
             pack_row_in_phases(a, a->x + (row * a->stride_y + phase_y - a->pad_top) * a->in_x,
                                phases + row * a->columns);
-        zero_rows(a, rows.end, a->rows, phases);
+        fill_rows(a, rows.end, a->rows, phases);
     }
 }
 
@@ -152,13 +152,13 @@ void GOSS_KERNEL(pack_pixels_f32)(const goss_pack_pixels_f32_args *p)
     const goss_pack_f32_args *a = &p->pack;
     const span rows = inside(a->rows, a->stride_y, p->phase_y, a->pad_top, a->in_y);
     float *phases = a->packed + p->phase_y * a->phases_x * a->phase_floats;
-    for (size_t c = 0; c < p->channels; c++) zero_rows(a, 0, rows.first, phases + c * p->plane_floats);
+    for (size_t c = 0; c < p->channels; c++) fill_rows(a, 0, rows.first, phases + c * p->plane_floats);
     for (size_t row = rows.first; row < rows.end; row++) {
         read_pixels(p, row * a->stride_y + p->phase_y - a->pad_top);
         for (size_t c = 0; c < p->channels; c++)
             pack_row_in_phases(a, p->row + c * p->row_floats, phases + c * p->plane_floats + row * a->columns);
     }
-    for (size_t c = 0; c < p->channels; c++) zero_rows(a, rows.end, a->rows, phases + c * p->plane_floats);
+    for (size_t c = 0; c < p->channels; c++) fill_rows(a, rows.end, a->rows, phases + c * p->plane_floats);
 }
 
 void GOSS_KERNEL(unpack_f32)(const goss_unpack_f32_args *a)

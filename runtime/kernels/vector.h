@@ -17,6 +17,28 @@
  *   vf32_sum(v)               sum of the lanes, pairwise
  *   vf32_largest(v)           largest lane
  *
+ *   vi32                      as many i32, or 4 * VF32_LANES bytes; a part is 16 of its bytes, 4 lanes
+ *   vi32_load(p)  vi32_store(p, v)   p needs no alignment
+ *   vi32_splat(s)
+ *   vi32_repeat(p)            the 16 bytes at p in every part
+ *   vi32_add(a, b)  vi32_sub(a, b)
+ *   vi32_to_f32(v)            rounded to nearest, ties to even
+ *   vi32_round(v)             nearest whole number of each lane of a vf32, ties to even; |v| < 2^22
+ *   vi32_narrow(a, b, c, d)   each part: the 4 lanes of a, then those of b, c and d, as bytes, saturated
+ *   vi32_widen(v, k)          what vi32_narrow() took as operand k, of bytes below 128; k is a constant
+ *   vi8_add(a, b)  vi8_max(a, b)     byte by byte; the largest of bytes below 128
+ *   vi8_transpose(v)          each part: byte 4 i + j goes to 4 j + i
+ *   vi8_interleave(v)         each part of the four vectors v[4]: byte i of v[j] goes to 4 i + j of all 64 bytes
+ *   vi8_spread(p)             part i: the 4 bytes at p[i], four times; p is an array of VF32_LANES / 4 pointers
+ *   vi8_pick(table, v)        the byte of 16 at `table` that a byte of v numbers; 0 where that is not below 16
+ *
+ *   vdot                      sums of products of bytes, VF32_LANES of them, in GOSS_DOT_REGISTERS registers
+ *   vdot_zero()
+ *   vdot_add(acc, x, w)       each lane: plus the 4 products of its bytes of x, 0 to 127, and of w, -127 to 127
+ *   vdot_sum(acc)             as a vi32
+ *   vdot_x, vdot_w            what it takes; vdot_bytes(v), vdot_weights(v) make them of bytes
+ *   vdot_splat(p)             the 4 weights at p in every lane
+ *
  * Operations whose cost differs widely between instruction sets (gather, division of integers) stay out. */
 #ifndef GOSS_VECTOR_H
 #define GOSS_VECTOR_H
@@ -34,6 +56,10 @@ _Static_assert(VF32_LANES == 4 || VF32_LANES == 8 || VF32_LANES == 16, "a kernel
 /* Vectors of results that a tile of `rows` rows keeps in registers: half of the registers, the others are for operands;
  * more than 8 in a row share nothing more. */
 #define GOSS_TILE_VECTORS(rows) (VF32_REGISTERS / 2 / (rows) < 8 ? VF32_REGISTERS / 2 / (rows) : 8)
+
+/* The same of a tile of sums of products of bytes. */
+#define GOSS_DOT_VECTORS(rows)                                                                                         \
+    (VF32_REGISTERS / 2 / GOSS_DOT_REGISTERS / (rows) < 8 ? VF32_REGISTERS / 2 / GOSS_DOT_REGISTERS / (rows) : 8)
 
 #define GOSS_CONCAT_(a, b) a##b
 #define GOSS_CONCAT(a, b)  GOSS_CONCAT_(a, b)

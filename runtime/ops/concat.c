@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "op.h"
+#include "move_i8.h"
 
 /* One input of one image. */
 static void copy_part(const void *context, size_t index, size_t thread)
@@ -34,7 +34,8 @@ static goss_status add_up(const goss_layer *layer, uint32_t *dims, goss_error *e
     uint64_t channels = 0;
     for (uint32_t i = 0; i < GOSS_NODE_MAX_INPUTS; i++) {
         if (i >= layer->op->inputs && !layer->inputs[i] && !layer->weights[i]) break;
-        const goss_status status = goss_layer_need_value(layer, i, error);
+        const goss_status status = goss_layer_is_quantized(layer) ? goss_layer_need_u7(layer, i, error)
+                                                                  : goss_layer_need_value(layer, i, error);
         if (status) return status;
         const goss_value *x = layer->inputs[i];
         if (i == 0) memcpy(dims, x->dims, sizeof x->dims);
@@ -50,10 +51,22 @@ static goss_status add_up(const goss_layer *layer, uint32_t *dims, goss_error *e
     return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (concat): more than 2^32 channels", layer->name);
 }
 
+static goss_source source_of(const goss_layer *layer, size_t channel)
+{
+    uint32_t input = 0;
+    for (; channel >= layer->inputs[input]->channels; input++) channel -= layer->inputs[input]->channels;
+    return (goss_source){input, (uint32_t)channel};
+}
+
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
+    const bool quantized = goss_layer_is_quantized(layer);
     uint32_t dims[GOSS_MAX_RANK];
-    goss_status status = add_up(layer, dims, error);
+    goss_status status = quantized ? goss_layer_need_u7_output(layer, error) : goss_layer_need_f32(layer, 1, error);
+    if (!status) status = add_up(layer, dims, error);
+    if (!status)
+        status = goss_value_set_shape(layer->output, layer->inputs[0]->rank, dims, layer->kernels->lanes, error);
+    if (!status && quantized) return goss_move_i8_plan(layer, source_of, error);
     if (!status) status = goss_layer_allocate_state(layer, GOSS_NODE_MAX_INPUTS * sizeof(size_t), error);
     if (status) return status;
     size_t *offset = layer->state, floats = 0;
@@ -63,8 +76,8 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     }
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "copy");
-    return goss_value_set_shape(layer->output, layer->inputs[0]->rank, dims, layer->kernels->lanes, error);
+    return GOSS_OK;
 }
 
 const goss_op goss_op_concat = {
-    .name = "concat", .code = 13, .inputs = 2, .optional_inputs = 2, .attributes = 0, .plan = plan};
+    .name = "concat", .code = 13, .inputs = 2, .optional_inputs = 2, .attributes = 0, .quantized = true, .plan = plan};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "quantized.h"
 
 static goss_status corrupt(const goss_layer *layer, const char *what, uint32_t found, const char *expected,
                            goss_error *error)
@@ -90,6 +91,9 @@ static goss_status check_residual(const goss_layer *layer, const goss_conv *conv
 {
     const goss_value *residual = conv->residual, *y = layer->output;
     if (!residual) return layer->weights[3] ? goss_layer_need_value(layer, 3, error) : GOSS_OK;
+    const goss_status status =
+        goss_layer_is_quantized(layer) ? goss_layer_need_u7(layer, 3, error) : goss_layer_need_value(layer, 3, error);
+    if (status) return status;
     if (!pointwise)
         return goss_fail(error, GOSS_UNSUPPORTED,
                          "node '%.60s' (conv): a residual input; only a 1x1 convolution with stride 1 and without "
@@ -113,6 +117,7 @@ static goss_status plan_kind(goss_layer *layer, const goss_conv *conv, bool poin
 {
     if (pointwise) return goss_conv_pointwise_plan(layer, conv, error);
     if (conv->groups == 1) return goss_conv_packed_plan(layer, conv, error);
+    if (conv->weights->i8) return goss_conv_depthwise_i8_plan(layer, conv, error);
     if (conv->weights->sparse || conv->weights->block_rows != 1)
         return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): depthwise weights must be dense in blocks of 1",
                          layer->name);
@@ -127,6 +132,28 @@ static void name_activation(goss_layer *layer, const goss_conv *conv)
         snprintf(layer->kernel_name + length, sizeof layer->kernel_name - length, " + %s", conv->activation.name);
 }
 
+static goss_status check_quantized(const goss_layer *layer, const goss_conv *conv, goss_error *error)
+{
+    if (conv->activation.kernel)
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a quantized convolution has no activation",
+                         layer->name);
+    if (conv->weights->depthwise != (conv->groups > 1))
+        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (conv): %u groups, but weights that are %sdepthwise",
+                         layer->name, conv->groups, conv->weights->depthwise ? "" : "not ");
+    return GOSS_OK;
+}
+
+static goss_status check_dtypes(const goss_layer *layer, goss_error *error)
+{
+    goss_status status = GOSS_OK;
+    if (goss_layer_is_quantized(layer)) {
+        status = goss_layer_need_i8_weights(layer, 1, 4, error);
+        return status ? status : goss_layer_need_u7_output(layer, error);
+    }
+    status = goss_layer_need_f32(layer, 1, error);
+    return status ? status : goss_layer_need_weights(layer, 1, 4, error);
+}
+
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
     goss_conv conv = {
@@ -135,11 +162,11 @@ static goss_status plan(goss_layer *layer, goss_error *error)
         .bias = layer->weights[2],
         .residual = layer->inputs[3],
     };
-    goss_status status = goss_layer_need_value(layer, 0, error);
-    if (!status) status = goss_layer_need_weights(layer, 1, 4, error);
+    goss_status status = check_dtypes(layer, error);
     if (!status) status = goss_layer_need_bias(layer, 2, conv.weights->rows, error);
     if (!status) status = read_attributes(layer, &conv, error);
     if (!status) status = infer_shape(layer, &conv, error);
+    if (!status && conv.weights->i8) status = check_quantized(layer, &conv, error);
     if (status) return status;
 
     const bool pointwise = is_pointwise(&conv);
@@ -197,5 +224,6 @@ const goss_op goss_op_conv = {
     .optional_inputs = 1,
     .attributes = 11,
     .optional_attributes = 1,
+    .quantized = true,
     .plan = plan,
 };

@@ -27,6 +27,9 @@ goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, g
 bool goss_conv_depthwise_is_square(const goss_conv *conv);
 goss_status goss_conv_depthwise_square_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
 
+/* The same of quantized planes, for every stride, dilation and padding. */
+goss_status goss_conv_depthwise_i8_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
+
 /* Everything else: weights times packed planes (pack.h). */
 goss_status goss_conv_packed_plan(goss_layer *layer, const goss_conv *conv, goss_error *error);
 

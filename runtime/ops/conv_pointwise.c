@@ -19,7 +19,7 @@ enum {
 typedef struct pointwise_state {
     size_t groups, group_pixels; /* of pixels: what one task takes */
     goss_spmm spmm;
-    uint32_t offsets[];
+    uint32_t words[];
 } pointwise_state;
 
 /* One part of the rows times one group of the pixels of one image. Neighbouring tasks share the pixels. */
@@ -32,7 +32,7 @@ static void run_task(const void *context, size_t index, size_t thread)
 
     const size_t group = index / state->spmm.parts % state->groups, image = index / state->spmm.parts / state->groups;
     const size_t pixel = group * state->group_pixels, left = y->stride - pixel;
-    const size_t in = image * x->channels * x->stride + pixel, out = image * y->channels * y->stride + pixel;
+    const size_t in = image * x->planes * x->stride + pixel, out = image * y->planes * y->stride + pixel;
     goss_spmm_run_part(&state->spmm.part[index % state->spmm.parts], x->data + in,
                        residual ? residual->data + out : NULL, y->data + out, y->stride,
                        left < state->group_pixels ? left : state->group_pixels);
@@ -60,28 +60,32 @@ static size_t divide_work(const goss_layer *layer, const goss_conv *conv, pointw
     state->group_pixels = group_tiles * tile;
     state->groups = (tiles + group_tiles - 1) / group_tiles;
 
-    const size_t cached = group_tiles > 1 ? (conv->weights->elements * sizeof(float) + PART_BYTES - 1) / PART_BYTES : 1;
+    const size_t value_bytes = goss_spmm_value_bytes(conv->weights);
+    const size_t cached = group_tiles > 1 ? (value_bytes + PART_BYTES - 1) / PART_BYTES : 1;
     const size_t cuts = by_pixels || tasks < cached ? cached : tasks;
     return cuts < 1 ? 1 : cuts < GOSS_SPMM_CUTS ? cuts : GOSS_SPMM_CUTS;
 }
 
 goss_status goss_conv_pointwise_plan(goss_layer *layer, const goss_conv *conv, goss_error *error)
 {
-    const size_t columns = conv->weights->columns;
-    const size_t offsets = goss_spmm_offset_count(conv->weights);
+    const size_t columns = conv->weights->columns, words = goss_spmm_words(conv->weights);
     const goss_status status =
-        goss_layer_allocate_state(layer, sizeof(pointwise_state) + (offsets + columns) * sizeof(uint32_t), error);
+        goss_layer_allocate_state(layer, sizeof(pointwise_state) + words * sizeof(uint32_t), error);
     if (status) return status;
 
     pointwise_state *state = layer->state;
-    uint32_t *column_offset = state->offsets + offsets;
+    uint32_t *column_offset = goss_spmm_column_offsets(conv->weights, state->words);
     for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * conv->x->stride * sizeof(float));
-    const size_t cuts = divide_work(layer, conv, state);
-    goss_spmm_plan(layer, layer->kernels->pointwise_f32, conv->weights, conv->bias, conv->min, conv->max,
-                   conv->activation.kernel, cuts, column_offset, state->offsets, &state->spmm);
-
+    const goss_spmm_problem problem = {
+        .weights = conv->weights,
+        .bias = conv->bias,
+        .min = conv->min,
+        .max = conv->max,
+        .activation = conv->activation.kernel,
+        .cuts = divide_work(layer, conv, state),
+    };
     layer->run = run;
-    snprintf(layer->kernel_name, sizeof layer->kernel_name, "pointwise_f32_%ux1%s", conv->weights->block_rows,
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "pointwise_%s%s", goss_weights_pattern(conv->weights),
              conv->residual ? " + add" : "");
-    return GOSS_OK;
+    return goss_spmm_plan(layer, &problem, state->words, &state->spmm, error);
 }

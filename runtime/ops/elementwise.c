@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "elementwise_i8.h"
 #include "error.h"
-#include "op.h"
 
 typedef struct elementwise_state {
     float min, max;
@@ -41,14 +41,15 @@ static void run_add(const goss_layer *layer)
 
 static goss_status plan_add(goss_layer *layer, goss_error *error)
 {
-    goss_status status = goss_layer_need_value(layer, 0, error);
-    if (!status) status = goss_layer_need_value(layer, 1, error);
+    const bool quantized = goss_layer_is_quantized(layer);
+    goss_status status = quantized ? GOSS_OK : goss_layer_need_f32(layer, 2, error);
+    if (!status && quantized) status = goss_layer_need_u7_pair(layer, error);
     if (status) return status;
     const goss_value *a = layer->inputs[0], *b = layer->inputs[1];
     if (a->rank != b->rank || memcmp(a->dims, b->dims, sizeof a->dims) != 0)
         return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (add): '%.60s' and '%.60s' differ in shape",
                          layer->name, a->name, b->name);
-    return plan_like_input(layer, "add_f32", run_add, error);
+    return quantized ? goss_add_i8_plan(layer, error) : plan_like_input(layer, "add_f32", run_add, error);
 }
 
 static void run_clamp(const goss_layer *layer)
@@ -69,5 +70,6 @@ static goss_status plan_clamp(goss_layer *layer, goss_error *error)
     return status ? status : plan_like_input(layer, "clamp_f32", run_clamp, error);
 }
 
-const goss_op goss_op_add = {.name = "add", .code = 4, .inputs = 2, .attributes = 2, .plan = plan_add};
+const goss_op goss_op_add = {
+    .name = "add", .code = 4, .inputs = 2, .attributes = 2, .quantized = true, .plan = plan_add};
 const goss_op goss_op_clamp = {.name = "clamp", .code = 5, .inputs = 1, .attributes = 2, .plan = plan_clamp};

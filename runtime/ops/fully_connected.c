@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "pool.h"
+#include "quantized.h"
 #include "spmm.h"
 
 enum {
@@ -12,7 +13,7 @@ enum {
 
 typedef struct fully_connected_state {
     goss_spmm spmm;
-    uint32_t offsets[];
+    uint32_t words[];
 } fully_connected_state;
 
 /* One part of the rows times one image. */
@@ -23,8 +24,8 @@ static void run_task(const void *context, size_t index, size_t thread)
     const goss_value *x = layer->inputs[0], *y = layer->output;
     const size_t image = index / state->spmm.parts;
     (void)thread;
-    goss_spmm_run_part(&state->spmm.part[index % state->spmm.parts], x->data + image * x->channels, NULL,
-                       y->data + image * y->channels, 1, 1);
+    goss_spmm_run_part(&state->spmm.part[index % state->spmm.parts], x->data + image * x->planes, NULL,
+                       y->data + image * y->planes, 1, 1);
 }
 
 static void run(const goss_layer *layer)
@@ -44,42 +45,48 @@ static size_t cuts(const goss_layer *layer, const goss_weights *weights)
 static goss_status infer_shape(goss_layer *layer, const goss_weights *weights, goss_error *error)
 {
     const goss_value *x = layer->inputs[0];
-    if (x->rank != 2 || x->channels != weights->columns)
+    if (x->rank != 2 || x->channels != layer->weight_dims[1][1])
         return goss_fail(
             error, GOSS_MODEL_CORRUPT,
-            "node '%.60s' (fully_connected): weights take %zu channels, '%.60s' has rank %u with %zu channels",
-            layer->name, weights->columns, x->name, x->rank, x->channels);
+            "node '%.60s' (fully_connected): weights take %u channels, '%.60s' has rank %u with %zu channels",
+            layer->name, layer->weight_dims[1][1], x->name, x->rank, x->channels);
     const uint32_t dims[2] = {x->dims[0], (uint32_t)weights->rows};
     return goss_value_set_shape(layer->output, 2, dims, layer->kernels->lanes, error);
 }
 
+static goss_status check(const goss_layer *layer, goss_error *error)
+{
+    const bool quantized = goss_layer_is_quantized(layer);
+    goss_status status = quantized ? GOSS_OK : goss_layer_need_f32(layer, 1, error);
+    if (!status)
+        status =
+            quantized ? goss_layer_need_i8_weights(layer, 1, 2, error) : goss_layer_need_weights(layer, 1, 2, error);
+    return status ? status : goss_layer_need_bias(layer, 2, layer->weights[1]->rows, error);
+}
+
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
-    const goss_weights *weights = layer->weights[1], *bias = layer->weights[2];
-    float min = 0, max = 0;
-    goss_status status = goss_layer_need_value(layer, 0, error);
-    if (!status) status = goss_layer_need_weights(layer, 1, 2, error);
-    if (!status) status = goss_layer_need_bias(layer, 2, weights->rows, error);
-    if (!status) status = goss_layer_clamp(layer, 0, &min, &max, error);
+    const goss_weights *weights = layer->weights[1];
+    goss_spmm_problem problem = {.fully_connected = true, .weights = weights, .bias = layer->weights[2]};
+    goss_status status = check(layer, error);
+    if (!status) status = goss_layer_clamp(layer, 0, &problem.min, &problem.max, error);
     if (!status) status = infer_shape(layer, weights, error);
     if (status) return status;
 
-    const size_t columns = weights->columns, offsets = goss_spmm_offset_count(weights);
-    status =
-        goss_layer_allocate_state(layer, sizeof(fully_connected_state) + (offsets + columns) * sizeof(uint32_t), error);
+    const size_t words = goss_spmm_words(weights);
+    status = goss_layer_allocate_state(layer, sizeof(fully_connected_state) + words * sizeof(uint32_t), error);
     if (status) return status;
     fully_connected_state *state = layer->state;
-    uint32_t *column_offset = state->offsets + offsets;
-    for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * sizeof(float));
-    goss_spmm_plan(layer, layer->kernels->fully_connected_f32, weights, bias, min, max, NULL, cuts(layer, weights),
-                   column_offset, state->offsets, &state->spmm);
+    uint32_t *column_offset = goss_spmm_column_offsets(weights, state->words);
+    for (size_t c = 0; c < weights->columns; c++) column_offset[c] = (uint32_t)(c * sizeof(float));
+    problem.cuts = cuts(layer, weights);
 
     layer->macs = (uint64_t)layer->output->images * weights->elements;
     layer->dense_macs = (uint64_t)layer->output->images * weights->all;
     layer->run = run;
-    snprintf(layer->kernel_name, sizeof layer->kernel_name, "fully_connected_f32_%ux1", weights->block_rows);
-    return GOSS_OK;
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, "fully_connected_%s", goss_weights_pattern(weights));
+    return goss_spmm_plan(layer, &problem, state->words, &state->spmm, error);
 }
 
 const goss_op goss_op_fully_connected = {
-    .name = "fully_connected", .code = 2, .inputs = 3, .attributes = 2, .plan = plan};
+    .name = "fully_connected", .code = 2, .inputs = 3, .attributes = 2, .quantized = true, .plan = plan};

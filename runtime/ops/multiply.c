@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "elementwise_i8.h"
 #include "error.h"
-#include "op.h"
 #include "runs.h"
 
 static void multiply_run(const void *context, size_t index, size_t thread)
@@ -44,8 +44,8 @@ static void scale(const goss_layer *layer)
 
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
-    goss_status status = goss_layer_need_value(layer, 0, error);
-    if (!status) status = goss_layer_need_value(layer, 1, error);
+    const bool quantized = goss_layer_is_quantized(layer);
+    goss_status status = quantized ? goss_layer_need_u7_pair(layer, error) : goss_layer_need_f32(layer, 2, error);
     if (status) return status;
     const goss_value *a = layer->inputs[0], *b = layer->inputs[1];
     const bool same = a->rank == b->rank && memcmp(a->dims, b->dims, sizeof a->dims) == 0;
@@ -55,10 +55,12 @@ static goss_status plan(goss_layer *layer, goss_error *error)
         return goss_fail(error, GOSS_MODEL_CORRUPT,
                          "node '%.60s' (multiply): '%.60s' is neither like '%.60s' nor one number for each channel",
                          layer->name, b->name, a->name);
+    if (quantized) return goss_multiply_i8_plan(layer, same, error);
     layer->run = same ? multiply : scale;
     layer->in_place = true; /* also over the factors, if they are as large: a plane then replaces its own factor */
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "%s", same ? "multiply_f32" : "scale_f32");
     return goss_value_set_shape(layer->output, a->rank, a->dims, layer->kernels->lanes, error);
 }
 
-const goss_op goss_op_multiply = {.name = "multiply", .code = 9, .inputs = 2, .attributes = 0, .plan = plan};
+const goss_op goss_op_multiply = {
+    .name = "multiply", .code = 9, .inputs = 2, .attributes = 0, .quantized = true, .plan = plan};

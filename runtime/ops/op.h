@@ -5,6 +5,7 @@
 #define GOSS_OP_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "gossamer.h"
 #include "kernels.h"
@@ -29,6 +30,15 @@ typedef struct goss_value {
     size_t floats; /* of memory: all images, with room for the last row in whole vectors; a multiple of the vector */
     float *data;
 } goss_value;
+
+/* 0 as planes hold it: the number, or a quad of zero points. */
+static inline float goss_zero_of(const goss_value *value)
+{
+    const uint32_t quad = (uint32_t)value->zero_point * 0x01010101u; /* of f32, zero_point is 0 */
+    float zero;
+    memcpy(&zero, &quad, sizeof zero);
+    return zero;
+}
 
 typedef struct goss_layer goss_layer;
 
@@ -79,7 +89,8 @@ const goss_op *goss_op_find(uint32_t code);
 /* The rows of ops.c. */
 extern const goss_op goss_op_conv, goss_op_fully_connected, goss_op_global_average_pool, goss_op_add, goss_op_clamp,
     goss_op_softmax, goss_op_flatten, goss_op_activation, goss_op_multiply, goss_op_conv_pixels, goss_op_max_pool,
-    goss_op_average_pool, goss_op_concat, goss_op_leaky_relu, goss_op_slice, goss_op_shuffle, goss_op_reshape;
+    goss_op_average_pool, goss_op_concat, goss_op_leaky_relu, goss_op_slice, goss_op_shuffle, goss_op_reshape,
+    goss_op_lookup, goss_op_quantize, goss_op_dequantize, goss_op_quantize_pixels;
 
 /* Gives a value its shape and layout. Fails when it would not fit into memory that 32-bit offsets address. */
 goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_t *dims, size_t lanes,

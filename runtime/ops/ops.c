@@ -12,7 +12,8 @@ static const goss_op *const ops[] = {
     &goss_op_flatten,     &goss_op_activation,      &goss_op_multiply,
     &goss_op_conv_pixels, &goss_op_max_pool,        &goss_op_average_pool,
     &goss_op_concat,      &goss_op_leaky_relu,      &goss_op_slice,
-    &goss_op_shuffle,     &goss_op_reshape,
+    &goss_op_shuffle,     &goss_op_reshape,         &goss_op_lookup,
+    &goss_op_quantize,    &goss_op_dequantize,      &goss_op_quantize_pixels,
 };
 
 const goss_op *goss_op_find(uint32_t code)

@@ -26,6 +26,7 @@ goss_status goss_pack_plan(const goss_layer *layer, const goss_conv *conv, goss_
         .pad_left = conv->pad_left,
         .phases_y = phase_count(conv->kernel_y, conv->dilation_y, conv->stride_y),
         .phases_x = phase_count(conv->kernel_x, conv->dilation_x, conv->stride_x),
+        .outside = goss_zero_of(conv->x),
     };
     *pack = (goss_pack){.out_y = conv->out_y, .out_x = conv->out_x};
     size_t floats = 0;

@@ -3,7 +3,8 @@
 
 #include "checked.h"
 #include "error.h"
-#include "op.h"
+#include "pool_window.h"
+#include "quantized.h"
 
 enum {
     LARGEST = 1 << 15, /* of every attribute */
@@ -17,11 +18,6 @@ typedef struct pool_state {
     void (*kernel)(const goss_pool_f32_args *);
     float shares[]; /* the average only: of rows, then of columns */
 } pool_state;
-
-/* A window along one axis. */
-typedef struct axis {
-    size_t in, out, kernel, stride, pad_before, pad_after, dilation;
-} axis;
 
 static void run_channel(const void *context, size_t channel, size_t thread)
 {
@@ -51,10 +47,10 @@ static goss_status check_words(const goss_layer *layer, goss_error *error)
     return GOSS_OK;
 }
 
-/* Axis 0 is the rows, axis 1 the columns; `out` is 0 where the window does not fit. */
-static axis read_axis(const goss_layer *layer, uint32_t which)
+/* `out` is 0 where the window does not fit. */
+static goss_pool_axis read_axis(const goss_layer *layer, uint32_t which)
 {
-    axis a = {
+    goss_pool_axis a = {
         .in = layer->inputs[0]->dims[2 + which],
         .kernel = goss_layer_u32(layer, which),
         .stride = goss_layer_u32(layer, 2 + which),
@@ -65,6 +61,8 @@ static axis read_axis(const goss_layer *layer, uint32_t which)
     const uint64_t padded = (uint64_t)a.in + a.pad_before + a.pad_after,
                    reach = (uint64_t)(a.kernel - 1) * a.dilation + 1;
     a.out = padded < reach ? 0 : (size_t)((padded - reach) / a.stride + 1);
+    a.counted_before = goss_layer_u32(layer, WINDOW_WORDS + which);
+    a.counted_end = (int64_t)a.in + goss_layer_u32(layer, WINDOW_WORDS + 2 + which);
     return a;
 }
 
@@ -75,15 +73,18 @@ static int64_t below(int64_t end, int64_t first, int64_t step, int64_t count)
     return found < count ? found : count;
 }
 
-/* One divided by how many of a window's pixels count, for each window. Fails where none does. */
-static goss_status fill_shares(const goss_layer *layer, axis a, uint32_t which, float *shares, goss_error *error)
+int64_t goss_pool_counted(const goss_pool_axis *axis, size_t index)
 {
-    const int64_t before = goss_layer_u32(layer, WINDOW_WORDS + which),
-                  end = (int64_t)a.in + goss_layer_u32(layer, WINDOW_WORDS + 2 + which);
-    const int64_t step = (int64_t)a.dilation, count = (int64_t)a.kernel;
-    for (size_t i = 0; i < a.out; i++) {
-        const int64_t first = (int64_t)(i * a.stride) - (int64_t)a.pad_before;
-        const int64_t counted = below(end, first, step, count) - below(-before, first, step, count);
+    const int64_t step = (int64_t)axis->dilation, count = (int64_t)axis->kernel;
+    const int64_t first = (int64_t)(index * axis->stride) - (int64_t)axis->pad_before;
+    return below(axis->counted_end, first, step, count) - below(-axis->counted_before, first, step, count);
+}
+
+/* One divided by how many of a window's pixels count, for each window. Fails where none does. */
+static goss_status fill_shares(const goss_layer *layer, const goss_pool_axis *axis, float *shares, goss_error *error)
+{
+    for (size_t i = 0; i < axis->out; i++) {
+        const int64_t counted = goss_pool_counted(axis, i);
         if (counted <= 0)
             return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): no pixel of window %zu counts", layer->name,
                              layer->op->name, i);
@@ -92,17 +93,18 @@ static goss_status fill_shares(const goss_layer *layer, axis a, uint32_t which, 
     return GOSS_OK;
 }
 
-static goss_status plan_average(const goss_layer *layer, axis y, axis x, pool_state *state, goss_error *error)
+static goss_status plan_average(const goss_layer *layer, goss_pool_axis y, goss_pool_axis x, pool_state *state,
+                                goss_error *error)
 {
     float *share_y = state->shares, *share_x = share_y + y.out;
     for (size_t i = 0; i < ROOM; i++) share_x[x.out + i] = 0;
-    const goss_status status = fill_shares(layer, y, 0, share_y, error);
+    const goss_status status = fill_shares(layer, &y, share_y, error);
     state->args.share_y = share_y;
     state->args.share_x = share_x;
-    return status ? status : fill_shares(layer, x, 1, share_x, error);
+    return status ? status : fill_shares(layer, &x, share_x, error);
 }
 
-static goss_status plan_scratch(goss_layer *layer, axis x, pool_state *state, goss_error *error)
+static goss_status plan_scratch(goss_layer *layer, goss_pool_axis x, pool_state *state, goss_error *error)
 {
     const size_t read = (x.out - 1) * x.stride + (x.kernel - 1) * x.dilation, written = x.pad_before + x.in;
     if (!checked_align_up((read > written ? read : written) + GOSS_POOL_ROOM, ROOM, &state->args.row_floats) ||
@@ -114,20 +116,26 @@ static goss_status plan_scratch(goss_layer *layer, axis x, pool_state *state, go
 
 static goss_status plan(goss_layer *layer, bool average, goss_error *error)
 {
-    goss_status status = goss_layer_need_value(layer, 0, error);
+    const bool quantized = goss_layer_is_quantized(layer);
+    goss_status status = GOSS_OK;
+    if (!quantized)
+        status = goss_layer_need_f32(layer, 1, error);
+    else
+        status = average ? goss_layer_need_u7_output(layer, error) : goss_layer_need_same_scale(layer, error);
     if (!status) status = check_words(layer, error);
     if (status) return status;
     const goss_value *value = layer->inputs[0];
     if (value->rank != 4)
         return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): rank %u, 4 expected", layer->name,
                          layer->op->name, value->rank);
-    const axis y = read_axis(layer, 0), x = read_axis(layer, 1);
+    const goss_pool_axis y = read_axis(layer, 0), x = read_axis(layer, 1);
     if (y.out == 0 || x.out == 0)
         return goss_fail(error, GOSS_MODEL_CORRUPT,
                          "node '%.60s' (%s): a window of %zux%zu does not fit into %zux%zu pixels", layer->name,
                          layer->op->name, y.kernel, x.kernel, y.in, x.in);
     const uint32_t dims[4] = {value->dims[0], value->dims[1], (uint32_t)y.out, (uint32_t)x.out};
     status = goss_value_set_shape(layer->output, 4, dims, layer->kernels->lanes, error);
+    if (!status && quantized) return goss_pool_i8_plan(layer, average, &y, &x, error);
     const size_t shares = average ? y.out + x.out + ROOM : 0;
     if (!status) status = goss_layer_allocate_state(layer, sizeof(pool_state) + shares * sizeof(float), error);
     if (status) return status;
@@ -160,6 +168,10 @@ static goss_status plan_max(goss_layer *layer, goss_error *error) { return plan(
 static goss_status plan_mean(goss_layer *layer, goss_error *error) { return plan(layer, true, error); }
 
 const goss_op goss_op_max_pool = {
-    .name = "max_pool", .code = 11, .inputs = 1, .attributes = WINDOW_WORDS, .plan = plan_max};
-const goss_op goss_op_average_pool = {
-    .name = "average_pool", .code = 12, .inputs = 1, .attributes = WINDOW_WORDS + COUNTED_WORDS, .plan = plan_mean};
+    .name = "max_pool", .code = 11, .inputs = 1, .attributes = WINDOW_WORDS, .quantized = true, .plan = plan_max};
+const goss_op goss_op_average_pool = {.name = "average_pool",
+                                      .code = 12,
+                                      .inputs = 1,
+                                      .attributes = WINDOW_WORDS + COUNTED_WORDS,
+                                      .quantized = true,
+                                      .plan = plan_mean};

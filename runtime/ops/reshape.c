@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "op.h"
+#include "move_i8.h"
 
 /* Elements of a value that lie without gaps. */
 static size_t run_length(const goss_value *value)
@@ -26,7 +26,8 @@ static void run(const goss_layer *layer)
 
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
-    goss_status status = goss_layer_need_value(layer, 0, error);
+    const bool quantized = goss_layer_is_quantized(layer);
+    goss_status status = quantized ? goss_layer_need_same_scale(layer, error) : goss_layer_need_f32(layer, 1, error);
     if (status) return status;
     const goss_value *x = layer->inputs[0];
     const uint32_t rank = goss_layer_u32(layer, 0);
@@ -48,10 +49,11 @@ static goss_status plan(goss_layer *layer, goss_error *error)
         return goss_fail(error, GOSS_MODEL_CORRUPT,
                          "node '%.60s' (reshape): '%.60s' has %zu elements, %zu expected for the new shape",
                          layer->name, x->name, found, asked);
-    layer->run = run;
-    layer->in_place = y->rank != 4; /* what has no gaps is written before where it is read, or there */
-    snprintf(layer->kernel_name, sizeof layer->kernel_name, "copy");
+    layer->run = quantized ? goss_reshape_i8_run : run;
+    layer->in_place = y->rank != 4 && !quantized; /* what has no gaps is written before where it is read, or there */
+    snprintf(layer->kernel_name, sizeof layer->kernel_name, quantized ? "copy_i8" : "copy");
     return GOSS_OK;
 }
 
-const goss_op goss_op_reshape = {.name = "reshape", .code = 17, .inputs = 1, .attributes = 7, .plan = plan};
+const goss_op goss_op_reshape = {
+    .name = "reshape", .code = 17, .inputs = 1, .attributes = 7, .quantized = true, .plan = plan};

@@ -31,6 +31,14 @@ typedef struct goss_weights {
     const void *indices;    /* sparse: [blocks] u16, or u32 when columns > 65536 */
 } goss_weights;
 
+/* What kernels' names say of the storage: "f32_4x1", "i8_4x4" and the like. */
+static inline const char *goss_weights_pattern(const goss_weights *weights)
+{
+    static const char *const f32[] = {"f32_1x1", "f32_2x1", "f32_4x1", "f32_8x1"};
+    if (weights->i8) return weights->block_rows == 1 ? "i8_1x4" : "i8_4x4";
+    return f32[weights->block_rows / 2 - weights->block_rows / 8];
+}
+
 /* The column of a stored block. */
 static inline uint32_t goss_weights_column(const goss_weights *weights, size_t block)
 {

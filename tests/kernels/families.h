@@ -18,6 +18,12 @@ void test_curves_f32(test *t);
 void test_all_finite_f32(test *t);
 void test_softmax_f32(test *t);
 void test_multiply_adds_f32(test *t);
+void test_pointwise_i8(test *t);
+void test_fully_connected_i8(test *t);
+void test_depthwise_i8(test *t);
+void test_pool_i8(test *t);
+void test_elementwise_i8(test *t);
+void test_quantize_i8(test *t);
 
 /* The clamps that models have: none, ReLU, ReLU6. */
 typedef struct range {

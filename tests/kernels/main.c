@@ -24,6 +24,12 @@ static const struct {
     {"all_finite_f32", test_all_finite_f32},
     {"softmax_f32", test_softmax_f32},
     {"multiply_adds_f32", test_multiply_adds_f32},
+    {"pointwise_i8", test_pointwise_i8},
+    {"fully_connected_i8", test_fully_connected_i8},
+    {"depthwise_i8", test_depthwise_i8},
+    {"pool_i8", test_pool_i8},
+    {"elementwise_i8", test_elementwise_i8},
+    {"quantize_i8", test_quantize_i8},
 };
 
 /* CMake lists the instruction sets of this build: GOSS_TEST_ISAS is X(generic) X(neon) or the like. */

@@ -51,6 +51,7 @@ static void test_pack(test *t)
         .pad_left = x.pad_before,
         .phases_y = y.stride,
         .phases_x = x.stride,
+        .outside = random_f32(t),
     };
     RUN_KERNEL(t, pack_f32, &args);
     for (size_t phase = 0; phase < y.stride * x.stride; phase++)
@@ -59,7 +60,7 @@ static void test_pack(test *t)
                 const size_t row = coordinate(y, phase / x.stride, r), column = coordinate(x, phase % x.stride, c);
                 const size_t index = phase * phase_floats + r * columns + c;
                 const bool inside = row < y.in && column < x.in; /* before the plane the difference wraps around */
-                expect_same(t, index, found[index], inside ? plane[row * x.in + column] : 0);
+                expect_same(t, index, found[index], inside ? plane[row * x.in + column] : args.outside);
             }
     case_end(t);
 }

@@ -10,6 +10,7 @@
 enum { LANES = VF32_LANES };
 
 void GOSS_KERNEL(test_vector)(test *t);
+void GOSS_KERNEL(test_vector_bytes)(test *t);
 
 /* Edges of the format first, then what random numbers give. */
 static float operand(test *t, size_t round)
@@ -193,4 +194,5 @@ void GOSS_KERNEL(test_vector)(test *t)
     test_scale2(t);
     test_sum(t);
     test_largest(t);
+    GOSS_KERNEL(test_vector_bytes)(t);
 }

@@ -10,12 +10,15 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
+import reference_i8
 
-OPS = [
+OPS = dict(enumerate([
     "conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten",
     "activation", "multiply", "conv_pixels", "max_pool", "average_pool", "concat",
     "leaky_relu", "slice", "shuffle", "reshape",
-]  # fmt: skip
+], 1))  # fmt: skip
+OPS |= {40: "lookup", 41: "quantize", 42: "dequantize", 43: "quantize_pixels"}
+DTYPES = {1: "f32", 2: "u8", 3: "i8", 4: "u7"}
 ACTIVATIONS = [
     "sigmoid", "silu", "hard_swish", "tanh", "elu", "softplus", "mish", "erf", "gelu", "gelu_tanh",
 ]  # fmt: skip
@@ -29,7 +32,11 @@ class Tensor:
     dims: tuple[int, ...]
     block_rows: int
     sparse: bool
-    weights: np.ndarray | None  # f32, shape dims
+    weights: np.ndarray | None  # f32 or i8, shape dims
+    dtype: str
+    scale: float  # u7
+    zero_point: int
+    scales: np.ndarray | None  # i8: of each row
 
 
 @dataclass
@@ -150,23 +157,28 @@ def block_row_ranges(rows, block_rows):
 
 
 def read_tensor(record, string, blob):
-    name, _, role, rank = struct.unpack_from("<4I", record)
+    name, dtype, role, rank = struct.unpack_from("<4I", record)
     dims = struct.unpack_from("<6I", record, 16)[:rank]
     block_rows, storage, offset, size, blocks = struct.unpack_from("<IIQQI", record, 40)
-    weights = None
-    if ROLES[role] == "weights":
+    weights = scales = None
+    if DTYPES[dtype] == "i8":
+        data = blob[offset : offset + size]
+        weights, scales = unpack_i8(data, dims, block_rows, storage, blocks)
+    elif ROLES[role] == "weights":
         shape = (dims[0], int(np.prod(dims[1:])), block_rows)
         data = blob[offset : offset + size]
         matrix = unpack_sparse(data, *shape, blocks) if storage else unpack_dense(data, *shape)
         weights = matrix.reshape(dims)
-    return Tensor(string(name), ROLES[role], dims, block_rows, bool(storage), weights)
+    quantization = (DTYPES[dtype], *struct.unpack_from("<fI", record, 68), scales)
+    storage = (block_rows, bool(storage), weights)
+    return Tensor(string(name), ROLES[role], dims, *storage, *quantization)
 
 
 def read_node(record, string, words):
     name, op, input_count, *rest = struct.unpack("<10I", record)
     inputs, (output, offset, count) = rest[:4], rest[4:]
     words = words[4 * offset : 4 * (offset + count)]
-    return Node(string(name), OPS[op - 1], inputs[:input_count], output, words)
+    return Node(string(name), OPS[op], inputs[:input_count], output, words)
 
 
 def read(data):
@@ -340,5 +352,10 @@ def run(data, feeds):
             assert feeds[tensor.name].shape == tensor.dims
             values[number] = feeds[tensor.name].astype(np.float64)
     for node in model.nodes:
-        values[node.output] = compute(node, [values[number] for number in node.inputs])
+        inputs = [values[number] for number in node.inputs]
+        tensors = [model.tensors[number] for number in [*node.inputs, node.output]]
+        if any(tensor.dtype == "u7" for tensor in tensors):
+            values[node.output] = reference_i8.compute(node, inputs, tensors[:-1], tensors[-1])
+        else:
+            values[node.output] = compute(node, inputs)
     return {t.name: values[i] for i, t in enumerate(model.tensors) if t.role == "output"}

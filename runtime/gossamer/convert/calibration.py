@@ -30,6 +30,7 @@ VECTORS = {
     "avx512": (16, 32),
     "generic": (4, 16),
     "neon": (4, 32),
+    "neon_dotprod": (4, 32),
     "wasm_relaxed": (4, 16),
     "wasm_simd": (4, 16),
 }

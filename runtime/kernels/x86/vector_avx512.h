@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 #include <stddef.h>
+#include <string.h>
 
 #define GOSS_ISA avx512
 
@@ -54,5 +55,78 @@ static inline float vf32_largest(vf32 v)
     largest = _mm_max_ps(largest, _mm_movehl_ps(largest, largest));
     return _mm_cvtss_f32(_mm_max_ss(largest, _mm_shuffle_ps(largest, largest, 1)));
 }
+
+typedef __m512i vi32;
+
+static inline vi32 vi32_load(const void *p) { return _mm512_loadu_si512(p); }
+static inline void vi32_store(void *p, vi32 v) { _mm512_storeu_si512(p, v); }
+static inline vi32 vi32_splat(int32_t s) { return _mm512_set1_epi32(s); }
+static inline vi32 vi32_repeat(const void *p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(p)); }
+static inline vi32 vi32_add(vi32 a, vi32 b) { return _mm512_add_epi32(a, b); }
+static inline vi32 vi32_sub(vi32 a, vi32 b) { return _mm512_sub_epi32(a, b); }
+static inline vf32 vi32_to_f32(vi32 v) { return _mm512_cvtepi32_ps(v); }
+static inline vi32 vi32_round(vf32 v) { return _mm512_cvtps_epi32(v); }
+static inline vi32 vi32_narrow(vi32 a, vi32 b, vi32 c, vi32 d)
+{
+    return _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+}
+static inline vi32 vi32_widen(vi32 v, int k)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i half = k < 2 ? _mm512_unpacklo_epi8(v, zero) : _mm512_unpackhi_epi8(v, zero);
+    return k % 2 ? _mm512_unpackhi_epi16(half, zero) : _mm512_unpacklo_epi16(half, zero);
+}
+static inline vi32 vi8_add(vi32 a, vi32 b) { return _mm512_add_epi8(a, b); }
+static inline vi32 vi8_max(vi32 a, vi32 b) { return _mm512_max_epu8(a, b); }
+static inline vi32 vi8_transpose(vi32 v)
+{
+    const __m128i place = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(place));
+}
+static inline void vi8_interleave(vi32 v[4])
+{
+    const __m512i a = _mm512_unpacklo_epi8(v[0], v[1]), b = _mm512_unpackhi_epi8(v[0], v[1]);
+    const __m512i c = _mm512_unpacklo_epi8(v[2], v[3]), d = _mm512_unpackhi_epi8(v[2], v[3]);
+    v[0] = _mm512_unpacklo_epi16(a, c);
+    v[1] = _mm512_unpackhi_epi16(a, c);
+    v[2] = _mm512_unpacklo_epi16(b, d);
+    v[3] = _mm512_unpackhi_epi16(b, d);
+}
+static inline __m128i vi8_quad_(const uint8_t *p)
+{
+    int32_t quad;
+    memcpy(&quad, p, sizeof quad);
+    return _mm_set1_epi32(quad);
+}
+static inline vi32 vi8_spread(const uint8_t *const *p)
+{
+    __m512i v = _mm512_castsi128_si512(vi8_quad_(p[0]));
+    v = _mm512_inserti32x4(v, vi8_quad_(p[1]), 1);
+    v = _mm512_inserti32x4(v, vi8_quad_(p[2]), 2);
+    return _mm512_inserti32x4(v, vi8_quad_(p[3]), 3);
+}
+static inline vi32 vi8_pick(const uint8_t *table, vi32 v)
+{
+    const __m512i index = _mm512_adds_epu8(v, _mm512_set1_epi8(0x70)); /* of 16 and more the sign is set: 0 */
+    return _mm512_shuffle_epi8(vi32_repeat(table), index);
+}
+
+enum { GOSS_DOT_REGISTERS = 1 };
+typedef vi32 vdot, vdot_x, vdot_w;
+static inline vdot vdot_zero(void) { return _mm512_setzero_si512(); }
+static inline vdot_x vdot_bytes(vi32 v) { return v; }
+static inline vdot_w vdot_weights(vi32 v) { return v; }
+static inline vdot_w vdot_splat(const int8_t *p)
+{
+    int32_t quad;
+    memcpy(&quad, p, sizeof quad);
+    return _mm512_set1_epi32(quad);
+}
+static inline vdot vdot_add(vdot acc, vdot_x x, vdot_w w)
+{
+    const __m512i pairs = _mm512_maddubs_epi16(x, w); /* 2 * 127 * 127 is the most */
+    return _mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+static inline vi32 vdot_sum(vdot acc) { return acc; }
 
 #endif
