@@ -27,6 +27,7 @@ from .evaluation import Accuracy, ClassAccuracy, Comparison, Interval, evaluate
 from .explain import explain
 from .image import Prediction, classify, image_to_tensor
 from .prune import prune
+from .quantize import quantize
 from .session import (
     InferenceSession,
     LayerInfo,
@@ -67,6 +68,7 @@ __all__ = [
     "load_model",
     "model_names",
     "prune",
+    "quantize",
     "zoo",
     "Benchmark",
     "LayerBenchmark",

@@ -24,6 +24,7 @@ from .evaluation import Accuracy, ClassAccuracy, Interval, evaluate
 from .explain import explain
 from .image import classify
 from .prune import prune
+from .quantize import quantize
 from .serve import PAGE, Server, find_root
 from .session import InferenceSession, LayerInfo, SessionOptions
 from .table import aligned
@@ -200,6 +201,11 @@ def _parser() -> argparse.ArgumentParser:
         help="let the model take interleaved pixels 0..255 of this type and normalise them itself, "
         "as image_mean and image_scale say",
     )
+    converter.add_argument(
+        "--dequantize",
+        action="store_true",
+        help="compute in f32 what the source has quantized, with the numbers that it stands for",
+    )
     converter.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
 
     pruner = commands.add_parser(
@@ -249,6 +255,49 @@ def _parser() -> argparse.ArgumentParser:
     pruner.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
     pruner.add_argument("--json", action="store_true", help="print the report as JSON")
 
+    quantizer = commands.add_parser(
+        "quantize",
+        help="quantize a trained network to int8, without training it further",
+        description="Give weights 8 bits and activations 7, over ranges that are seen to occur "
+        "when the network runs; zeros stay zeros, so pruned networks stay pruned.",
+    )
+    quantizer.set_defaults(command=_quantize)
+    quantizer.add_argument("source", metavar="SRC", help="an .onnx, .tflite or .goss file")
+    quantizer.add_argument("destination", metavar="DST", help="the .goss file to write")
+    quantizer.add_argument(
+        "--data", metavar="TAR|DIR", required=True, help="pictures to calibrate with"
+    )
+    quantizer.add_argument(
+        "--limit", metavar="N", type=_count, default=256, help="of the pictures (default: 256)"
+    )
+    quantizer.add_argument(
+        "--calibration",
+        choices=("percentile", "minmax", "mse"),
+        default="percentile",
+        help="how much of what occurs ranges cover: all but the share beyond --percentile, all, or "
+        "what makes the squared error of rounding smallest (default: percentile)",
+    )
+    quantizer.add_argument("--percentile", type=float, default=99.99, help="default: 99.99")
+    quantizer.add_argument(
+        "--keep-f32", metavar="NODE", action="append", default=[], help="stays; may be repeated"
+    )
+    quantizer.add_argument("--no-equalize", action="store_true", help="leave channels as they are")
+    quantizer.add_argument("--no-correct-bias", action="store_true", help="leave biases alone")
+    quantizer.add_argument(
+        "--no-sensitivity", action="store_true", help="do not measure what each layer alone loses"
+    )
+    quantizer.add_argument("--pixels", choices=("u8", "f32"), help="as in convert")
+    quantizer.add_argument(
+        "--target", default="wasm_relaxed", help="as in convert (default: wasm_relaxed)"
+    )
+    quantizer.add_argument("--costs", metavar="FILE", help="from bench --calibrate")
+    quantizer.add_argument(
+        "--metadata", metavar="KEY=VALUE", type=_pair, action="append", default=[],
+        help="as in convert",
+    )  # fmt: skip
+    quantizer.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
+    quantizer.add_argument("--json", action="store_true", help="print the report as JSON")
+
     zoo_ = commands.add_parser("zoo", help="make a well-known network with random weights")
     zoo_.set_defaults(command=_zoo)
     zoo_.add_argument("name", metavar="NAME", choices=zoo.NAMES, help=", ".join(zoo.NAMES))
@@ -257,6 +306,7 @@ def _parser() -> argparse.ArgumentParser:
     zoo_.add_argument("--resolution", type=_count, default=224, help="pixels (default: 224)")
     zoo_.add_argument("--pattern", choices=zoo.PATTERNS, default="4x1", help="default: 4x1")
     zoo_.add_argument("--sparsity", type=float, default=0.7, help="share of zeros (default: 0.7)")
+    zoo_.add_argument("--dtype", choices=zoo.DTYPES, default="f32", help="default: f32")
     zoo_.add_argument("--seed", type=int, default=0, help="of the weights (default: 0)")
     zoo_.add_argument("--classes", type=_count, default=1000, help="default: 1000")
 
@@ -493,6 +543,7 @@ def _convert(options: argparse.Namespace) -> int:
         costs=options.costs,
         storage=dict(options.storage),
         pixels=options.pixels,
+        dequantize=options.dequantize,
     )
     print(f"{options.destination}: {len(written):,} bytes")
     return 0
@@ -545,6 +596,37 @@ def _seconds(text: str | None) -> float | None:
 
 def _show_step(what: str, done: int, total: int) -> None:
     print(f"\r\x1b[K{what}: {done}/{total}", end="", file=sys.stderr, flush=True)
+
+
+# ---- quantize -----------------------------------------------------------------------------------
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    show = sys.stderr.isatty()
+    report = quantize(
+        options.source,
+        options.destination,
+        data=options.data,
+        limit=options.limit,
+        calibration=options.calibration,
+        percentile=options.percentile,
+        keep_f32=options.keep_f32,
+        equalize=not options.no_equalize,
+        correct_bias=not options.no_correct_bias,
+        sensitivity=not options.no_sensitivity,
+        pixels=options.pixels,
+        target=options.target,
+        costs=options.costs,
+        metadata=_metadata(options),
+        progress=_show_step if show else None,
+    )
+    if show:
+        print(file=sys.stderr)
+    if options.json:
+        _print_json(dataclasses.asdict(report))
+    else:
+        print(report)
+    return 0
 
 
 # ---- bench --------------------------------------------------------------------------------------
@@ -630,6 +712,7 @@ def _zoo(options: argparse.Namespace) -> int:
         resolution=options.resolution,
         pattern=options.pattern,
         sparsity=options.sparsity,
+        dtype=options.dtype,
         seed=options.seed,
         classes=options.classes,
     )

@@ -14,8 +14,10 @@ from gossamer.convert.pack import (
     Use,
     choose_i8_storage,
     choose_storage,
+    i8_blocks,
     pack_i8_weights,
     pack_weights,
+    stored_i8_matrix,
 )
 
 BLOCK_ROWS = (1, 2, 4, 8)
@@ -194,10 +196,19 @@ def test_packing_keeps_every_depthwise_i8_weight(weights):
 
 
 @given(i8_weights(), st.sampled_from([*I8_PATTERNS, "dense", None]))
-def test_the_storage_of_i8_weights_is_sparse_where_blocks_are_missing(weights, asked):
-    choice = choose_i8_storage(weights, Use.CONV, asked)
-    assert choice.block_rows == I8_PATTERNS.get(asked, 4)
-    sparse = pack_i8_weights(weights, np.ones(len(weights)), choice.block_rows, Storage.SPARSE)
-    rows, channels = (-(-size // 4) for size in weights.shape[:2])
-    all_blocks = rows * (4 // choice.block_rows) * channels * weights[0, 0].size
-    assert (choice.storage is Storage.DENSE) == (asked == "dense" or sparse.blocks == all_blocks)
+def test_i8_weights_get_the_storage_asked_for_or_the_cheapest(weights, asked):
+    choice = choose_i8_storage(weights, Use.CONV, COSTS, asked)
+    costs = {
+        (rows, storage): COSTS.of_i8("conv").picoseconds(stored_i8_matrix(weights, rows, storage))
+        for rows in I8_PATTERNS.values()
+        for storage in (Storage.DENSE, Storage.SPARSE)
+        if storage is Storage.DENSE or not i8_blocks(weights, rows).any(axis=(2, 3)).all()
+    }
+    if asked in I8_PATTERNS:
+        sparse = (I8_PATTERNS[asked], Storage.SPARSE)
+        expected = sparse if sparse in costs else (I8_PATTERNS[asked], Storage.DENSE)
+        assert (choice.block_rows, choice.storage) == expected
+        return
+    allowed = {key: cost for key, cost in costs.items() if asked is None or key[1] == Storage.DENSE}
+    found = allowed[choice.block_rows, choice.storage]
+    assert found <= min(allowed.values()) * 1.03 + 1e-9

@@ -40,7 +40,8 @@ def assert_agrees(name: str, threads: int = 1, **arguments) -> gossamer.Inferenc
 def test_networks_agree_with_onnxruntime(name: str, pattern: str, sparsity: float) -> None:
     session = assert_agrees(name, pattern=pattern, sparsity=sparsity, **SMALL)
     kernels = [layer.kernel for layer in session.layers() if "pointwise" in layer.kernel]
-    assert any(pattern in kernel for kernel in kernels)
+    rows, _ = pattern.split("x")
+    assert any(f"{rows}x1" in kernel for kernel in kernels), "f32 is stored in columns"
 
 
 @pytest.mark.parametrize("resolution", [1, 7, 33])
@@ -72,7 +73,8 @@ def test_pointwise_layers_have_the_zeros_asked_for() -> None:
             if tensor.role == "weights" and tensor.dims[2:] == (1, 1) and tensor.dims[1] > 1
         ]
         assert len(shares) == 13
-        np.testing.assert_allclose(shares, 0.7, atol=0.02)
+        few_blocks = 0.06 if pattern == "4x4" else 0.02
+        np.testing.assert_allclose(shares, 0.7, atol=few_blocks)
 
 
 def test_a_seed_decides_every_byte() -> None:

@@ -28,21 +28,28 @@ def convert(
     storage: Mapping[str, str] | None = None,
     pixels: str | None = None,
     example_inputs: torch.Tensor | Sequence[torch.Tensor] | None = None,
+    dequantize: bool = False,
 ) -> bytes:
     """Convert an ONNX, TensorFlow Lite or PyTorch model to a ``.goss`` file.
 
     Batch normalization is folded into the weights, activations into the layers before them, and
     weights that contain enough zeros are stored sparse: in the way that, by measured costs, runs
-    fastest. The file runs everywhere, whatever it was chosen for. Nothing is rounded or pruned.
+    fastest. The file runs everywhere, whatever it was chosen for. Nothing is pruned, and nothing
+    rounded that is not quantized in `src`.
+
+    What is quantized there (QuantizeLinear and DequantizeLinear in ONNX, tensors of 8 bits in
+    TensorFlow Lite) runs in int8. Weights keep their numbers and scales where these are symmetric
+    and fit into -127..127; other output channels are rounded anew, which is logged. Activations
+    keep their ranges, with 7 bits instead of 8. Inputs and outputs are real numbers.
 
     Parameters
     ----------
     src
         An ``.onnx`` file, with its external data beside it, or a loaded model; or a ``.tflite``
-        file. Of the latter, images [N, H, W, C] become channel planes (N,C,H,W), and quantized
-        numbers the real ones that they stand for: inputs, weights and outputs are f32. Of pixels
-        in u8, zero point and scale become the metadata "image_mean" and "image_scale". Or a
-        PyTorch module, which is exported through `torch.onnx` as it answers in evaluation.
+        file. Of the latter, images [N, H, W, C] become channel planes (N,C,H,W), and inputs and
+        outputs the real numbers that they stand for, f32. Of pixels in u8, zero point and scale
+        become the metadata "image_mean" and "image_scale". Or a PyTorch module, which is exported
+        through `torch.onnx` as it answers in evaluation.
     dst
         Where to write the file. It appears complete or not at all. None writes nothing.
     batch
@@ -66,6 +73,8 @@ def convert(
     example_inputs
         What a PyTorch module is called with: a tensor, or one for each argument of its forward.
         Only their shapes and dtypes matter, and become the model's.
+    dequantize
+        Whether to compute with the real numbers that quantized ones stand for, in f32.
 
     Returns
     -------
@@ -99,7 +108,7 @@ def convert(
     try:
         import numpy as np
 
-        from . import cost_model, importing, lower, passes, write
+        from . import cost_model, importing, int8, lower, passes, write
     except ImportError as error:
         raise MissingDependencyError(
             f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
@@ -107,11 +116,13 @@ def convert(
     texts = write.check_metadata(metadata or {})
     with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
         table = cost_model.load(target, costs)
-        graph = importing.import_model(src, batch, dims, example_inputs)
+        graph = importing.import_model(src, batch, dims, example_inputs, quantized=not dequantize)
         texts = graph.metadata | texts
         passes.optimize(graph)
         if pixels is not None:
             passes.take_pixels(graph, *write.take_normalization(texts, pixels))
+        if not dequantize:
+            graph = int8.quantize_as_source(graph)
         data = lower.lower(graph, texts, table, storage)
     if dst is not None:
         write.write_atomically(data, dst)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ SHIPPED = Path(__file__).with_name("costs.json")
 DEFAULT_TARGET = "wasm_relaxed"
 KINDS = ("conv", "fully_connected")  # of layers whose weights can be stored in several ways
 BLOCK_ROWS = (1, 2, 4, 8)
+I8_KINDS = ("i8_conv", "i8_fully_connected")  # the same, of i8 weights
+I8_BLOCK_ROWS = (1, 4)
 # What is done plane by plane and vector by vector.
 STEPS = (
     *("depthwise_3x3_stride_1", "depthwise_3x3_stride_2"),
@@ -115,7 +117,7 @@ class MatrixCost:
     Attributes
     ----------
     blocks
-        Costs of blocks of 1, 2, 4 and 8 rows.
+        Costs of blocks of 1, 2, 4 and 8 rows; of i8 weights, of 1 and 4.
     """
 
     blocks: Mapping[int, BlockCost]
@@ -216,6 +218,8 @@ class CostModel:
         Of fully connected layers, for each image.
     operators
         Of everything else; None: the costs are older, and only storage can be chosen by them.
+    i8_conv, i8_fully_connected
+        Of these layers in int8, where a quad of channels counts as one. None: not measured.
     """
 
     target: str
@@ -223,10 +227,22 @@ class CostModel:
     conv: MatrixCost
     fully_connected: MatrixCost
     operators: OperatorCosts | None = None
+    i8_conv: MatrixCost | None = None
+    i8_fully_connected: MatrixCost | None = None
 
     def area(self, runs: Mapping[int, int]) -> Area:
         """Cut runs of pixels into tiles, as `OperatorCosts.area`; older costs know none."""
         return self.operators.area(runs) if self.operators else PIXEL
+
+    def of_i8(self, kind: str) -> MatrixCost:
+        """Give the costs of one of `KINDS` in int8.
+
+        Where these are not measured: a sum of four products takes an instruction, as one product
+        of f32 does, so a block of quads is taken to cost what one of numbers costs.
+        """
+        measured = getattr(self, f"i8_{kind}")
+        f32 = getattr(self, kind).blocks
+        return measured or MatrixCost({rows: f32[rows] for rows in I8_BLOCK_ROWS})
 
     def need_operators(self) -> OperatorCosts:
         """Give what predictions need.
@@ -292,7 +308,8 @@ def save(model: CostModel, path: str | os.PathLike[str]) -> None:
 def to_table(model: CostModel) -> dict[str, Any]:
     """Give a model as what JSON can hold; `from_table` takes it."""
     table = {"measured": model.measured}
-    table |= {kind: asdict(getattr(model, kind))["blocks"] for kind in KINDS}
+    matrices = {kind: getattr(model, kind) for kind in (*KINDS, *I8_KINDS)}
+    table |= {kind: asdict(costs)["blocks"] for kind, costs in matrices.items() if costs}
     return table | ({"operators": asdict(model.operators)} if model.operators else {})
 
 
@@ -304,7 +321,10 @@ def from_table(target: str, table: Mapping[str, Any]) -> CostModel:
     KeyError, TypeError, ValueError, AttributeError
         It is something else.
     """
-    matrices = {kind: _matrix_cost(table[kind]) for kind in KINDS}
+    matrices = {kind: _matrix_cost(table[kind], BLOCK_ROWS) for kind in KINDS}
+    matrices |= {
+        kind: _matrix_cost(table[kind], I8_BLOCK_ROWS) for kind in I8_KINDS if kind in table
+    }
     operators = table.get("operators")
     return CostModel(
         target, str(table["measured"]), **matrices, operators=operators and _operators(operators)
@@ -323,10 +343,10 @@ def _read(path: Path) -> dict[str, Any]:
     return tables
 
 
-def _matrix_cost(table: Mapping[str, Mapping[str, float]]) -> MatrixCost:
+def _matrix_cost(table: Mapping[str, Mapping[str, float]], sizes: Sequence[int]) -> MatrixCost:
     blocks = {int(rows): BlockCost(**cost) for rows, cost in table.items()}
-    if set(blocks) != set(BLOCK_ROWS):
-        raise ValueError(f"blocks of 1, 2, 4 and 8 rows expected, found {sorted(blocks)}")
+    if set(blocks) != set(sizes):
+        raise ValueError(f"blocks of {list(sizes)} rows expected, found {sorted(blocks)}")
     return MatrixCost(blocks)
 
 

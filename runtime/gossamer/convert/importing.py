@@ -27,11 +27,14 @@ def import_model(
     batch: int,
     dims: Mapping[str, int] | None = None,
     example_inputs: object = None,
+    *,
+    quantized: bool = False,
 ) -> Graph:
     """Read a model into a graph: a module, a ``.tflite`` file by its suffix, all else as ONNX.
 
     Takes and raises what `import_model` of `pytorch`, `tflite` and `onnx` does; `batch` and `dims`
-    are of files, `dims` of ONNX only. MissingDependencyError names a package that is not installed.
+    are of files, `dims` of ONNX only. Values keep what a model says of their quantization only
+    where `quantized` asks for that. MissingDependencyError names a package that is not installed.
     """
     if example_inputs is not None and not is_module(src):
         raise InputError(
@@ -41,10 +44,8 @@ def import_model(
     extras = "convert,torch" if is_module(src) else "convert"
     try:
         if is_module(src):
-            from . import pytorch
-
-            return pytorch.import_model(src, example_inputs)
-        if isinstance(src, str | os.PathLike) and Path(src).suffix == ".tflite":
+            from . import pytorch as importer
+        elif isinstance(src, str | os.PathLike) and Path(src).suffix == ".tflite":
             from . import tflite as importer
         else:
             from . import onnx as importer
@@ -52,4 +53,10 @@ def import_model(
         raise MissingDependencyError(
             f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[{extras}]'"
         ) from error
-    return importer.import_model(src, batch, dims)
+    more = (example_inputs,) if is_module(src) else (batch, dims)
+    graph = importer.import_model(src, *more)
+    if not quantized:
+        for node in graph.nodes:
+            for value in (*node.inputs, node.output):
+                value.bounds = value.scales = None
+    return graph

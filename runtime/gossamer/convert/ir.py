@@ -74,6 +74,9 @@ class Value:
     from 0 to 127 that stand for ``scale * (q - zero_point)``; quantized weights have dtype "i8",
     `data` from -127 to 127 and `scales` (M), one for each output channel. `pattern` asks for the
     storage of a matrix, one of `pack.PATTERNS`, or of `pack.I8_PATTERNS`; None takes the cheapest.
+
+    Of f32 values, `bounds` and `scales` say how the source model quantizes them: to 8 bits between
+    two numbers, and weights to whole multiples of scales, of a shape that broadcasts with them.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Value:
     scale: float = 0.0
     zero_point: int = 0
     scales: np.ndarray | None = None
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -143,13 +143,11 @@ class _Lowering:
         if (value, use, asked) in self.numbers:
             return self.numbers[value, use, asked]
         self.check_finite(node, value)
+        choice = storage_of(node, self.costs, asked, position)
         if value.dtype == "i8":
-            choice = pack.choose_i8_storage(value.data, use, asked)
             how = (choice.block_rows, choice.storage)
             packed = pack.pack_i8_weights(value.data, value.scales, *how)
         else:
-            area = prediction.area(node, self.costs)
-            choice = pack.choose_storage(value.data, use, self.costs, asked, area)
             packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)
         if use not in (Use.BIAS, Use.TABLE):
             _log.info("%s: %s", node.name, choice.reason)
@@ -165,6 +163,27 @@ class _Lowering:
                 f"finite numbers expected, found {len(bad)} NaN or infinite, the first at "
                 f"{bad[0].tolist()}; train or export the model again"
             )
+
+
+def storage_of(
+    node: ir.Node, costs: CostModel, asked: str | None = None, position: int = 1
+) -> pack.Choice:
+    """Choose the storage of a node's weights, or of another constant that it reads.
+
+    Parameters
+    ----------
+    node
+        With shapes.
+    costs
+        What to choose by.
+    asked
+        As `pack.choose_storage` takes it.
+    position
+        Of the constant among the node's inputs.
+    """
+    value, use = node.inputs[position], pack.use_of_input(node, position)
+    choose = pack.choose_i8_storage if value.dtype == "i8" else pack.choose_storage
+    return choose(value.data, use, costs, asked, prediction.area(node, costs))
 
 
 def _intermediate(value: ir.Value) -> goss_file.Tensor:

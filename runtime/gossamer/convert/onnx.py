@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +26,7 @@ from .ir import Graph, Node, Problem, SourceNode, Value
 from .node_reader import MAX_ELEMENTS, Unsupported
 from .onnx_node import OnnxNode, node_name, type_name
 from .onnx_operators import OPERATORS
+from .onnx_quantization import READ_QUANTIZED, ROUNDING, Quantized
 
 OLDEST_OPSET = 7  # before it, arithmetic broadcasts by other rules
 
@@ -291,6 +292,9 @@ class _Importer:
             if value.data is not None:
                 problem = Problem("output", info.name, "constant; a computed tensor expected")
                 self.problems.append(problem)
+            if isinstance(value, Quantized):
+                problem = Problem("output", info.name, "quantized; real numbers expected")
+                self.problems.append(problem)
         return outputs
 
     # Nodes
@@ -323,14 +327,27 @@ class _Importer:
         if not self.is_known(proto):
             return self.unsupported(node, "no such operator in the engine")
         self.check_input_count(node)
-        if self.reads_constants(node):
+        if self.reads_constants(node) and proto.op_type not in ROUNDING:
             return self.fold(node)
+        if any(isinstance(value, Quantized) for value in node.inputs):
+            if proto.op_type not in READ_QUANTIZED:
+                return self.unsupported(
+                    node, "quantized numbers are read; DequantizeLinear in between expected"
+                )
+            return self.operate(node, READ_QUANTIZED[proto.op_type])
         if proto.op_type not in OPERATORS:
             return self.unsupported(node, "no such operator in the engine")
+        return self.operate(node, OPERATORS[proto.op_type])
+
+    def operate(
+        self, node: OnnxNode, operator: Callable[[OnnxNode], Value | list[Value]]
+    ) -> list[Value]:
+        """What an operator that the engine has computes."""
+        proto = node.proto
         if any(value is not None and value.shape is None for value in node.inputs):
             return self.unknown(node)
         try:
-            found = OPERATORS[proto.op_type](node)
+            found = operator(node)
             values = found if isinstance(found, list) else [found]
             if node.attributes:
                 raise Unsupported(f"attribute '{next(iter(node.attributes))}'")

@@ -13,6 +13,7 @@ from onnx import TensorProto
 from .ir import Value
 from .node_reader import Unsupported
 from .onnx_node import MISSING, OnnxNode, type_name
+from .onnx_quantization import dequantize_linear, quantize_linear
 from .operators import (
     MAX_CONSTANT_ELEMENTS,
     MAX_CONV_ATTRIBUTE,
@@ -148,10 +149,12 @@ def _rows_times_constant(node: OnnxNode, alpha: float, trans_a: int, trans_b: in
         if 1 not in x.shape:
             raise Unsupported(f"transA 1 with {list(x.shape)}; 0, or one row, expected")
         x = reshape_to(node, x, x.shape[::-1])
-    matrix = weights.data if trans_b else weights.data.T
+    matrix, scales = weights.data, weights.scales
+    if not trans_b:
+        matrix, scales = matrix.T, None if scales is None else scales.T
     if alpha != 1:
-        matrix = matrix * np.float64(alpha)
-    return fully_connected(node, x, matrix, weights.name, np.zeros(len(matrix)))
+        matrix, scales = matrix * np.float64(alpha), None
+    return fully_connected(node, x, matrix, weights.name, np.zeros(len(matrix)), scales)
 
 
 def _constant_times_columns(node: OnnxNode, alpha: float, trans_a: int, trans_b: int) -> Value:
@@ -177,7 +180,8 @@ def _mat_mul(node: OnnxNode) -> Value:
     if a.data is None:
         matrix = _one_matrix(node.weights(1).data.reshape(columns))
         x = reshape_to(node, a, (math.prod(rows[:-1]), rows[-1]))
-        y = fully_connected(node, x, matrix.T, b.name, np.zeros(matrix.shape[1]))
+        scales = b.scales.T if b.scales is not None and b.scales.ndim == 2 else None
+        y = fully_connected(node, x, matrix.T, b.name, np.zeros(matrix.shape[1]), scales)
     else:
         matrix = _one_matrix(node.weights(0).data.reshape(rows))
         y = matrix_times(node, matrix, a.name, reshape_to(node, b, columns))
@@ -501,6 +505,7 @@ OPERATORS: dict[str, Callable[[OnnxNode], Value | list[Value]]] = {
     "Clip": _clip,
     "Concat": _concat,
     "Conv": _conv,
+    "DequantizeLinear": dequantize_linear,
     "Div": divide,
     "Dropout": _dropout,
     "Elu": _elu,
@@ -521,6 +526,7 @@ OPERATORS: dict[str, Callable[[OnnxNode], Value | list[Value]]] = {
     "Mul": multiply,
     "Neg": _neg,
     "Pad": _pad,
+    "QuantizeLinear": quantize_linear,
     "ReduceMean": _reduce_mean,
     "Relu": relu,
     "Reshape": _reshape,

@@ -162,13 +162,18 @@ def pad_axis(node: NodeReader, x: Value, axis: int, before: int, after: int) -> 
 
 
 def fully_connected(
-    node: NodeReader, x: Value, weights: np.ndarray, name: str, bias: np.ndarray
+    node: NodeReader,
+    x: Value,
+    weights: np.ndarray,
+    name: str,
+    bias: np.ndarray,
+    scales: np.ndarray | None = None,
 ) -> Value:
-    """Emit x (N,C) times weights (M,C) plus bias (M)."""
+    """Emit x (N,C) times weights (M,C) plus bias (M); `scales` as of `Value`."""
     if x.shape[1] != weights.shape[1]:
         node.fail(f"weights '{name}' for {x.shape[1]} channels expected, found {weights.shape[1]}")
     data = np.ascontiguousarray(weights, dtype=np.float32)
-    inputs = [x, Value(name, data.shape, data), node.own_constant("bias", bias)]
+    inputs = [x, Value(name, data.shape, data, scales=scales), node.own_constant("bias", bias)]
     return node.emit("fully_connected", inputs, (x.shape[0], len(data)), **no_clamp())
 
 

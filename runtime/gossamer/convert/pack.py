@@ -5,6 +5,7 @@ Storage is described in sections 10 and 11 of ``runtime/FORMAT.md``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -95,9 +96,12 @@ def stored_matrix(matrix: np.ndarray, block_rows: int, storage: Storage) -> Stor
     return StoredMatrix(*matrix.shape, block_rows, int(whole.sum()), int(rest.sum()))
 
 
-def _compare(zeros: float, sparse: tuple[float, int], dense: tuple[float, int]) -> Choice:
+def _compare(
+    zeros: float, sparse: tuple[float, int], dense: tuple[float, int], channels: int = 1
+) -> Choice:
     """Choose between the cheapest ways, each a cost and the rows of a block."""
-    what = f"{zeros:.1%} zeros, blocks of {sparse[1]}x1 cost {sparse[0] / dense[0]:.2f} of dense"
+    blocks = f"{sparse[1]}x{channels}"
+    what = f"{zeros:.1%} zeros, blocks of {blocks} cost {sparse[0] / dense[0]:.2f} of dense"
     if sparse[0] < dense[0]:
         return Choice(sparse[1], Storage.SPARSE, f"sparse: {what}")
     return Choice(dense[1], Storage.DENSE, f"dense: {what}")
@@ -246,23 +250,55 @@ def i8_blocks(weights: np.ndarray, block_rows: int) -> np.ndarray:
     return quads.reshape(rows // block_rows, block_rows, -1, QUAD).swapaxes(1, 2)
 
 
-def choose_i8_storage(weights: np.ndarray, use: Use, asked: str | None = None) -> Choice:
-    """Choose the storage of i8 weights.
+def stored_i8_matrix(weights: np.ndarray, block_rows: int, storage: Storage) -> StoredMatrix:
+    """Describe a matrix of i8 weights in a storage: a quad counts as a weight."""
+    present = i8_blocks(weights, block_rows).any(axis=(2, 3))
+    rows, columns = len(present) * block_rows, present.shape[1]
+    if storage is Storage.DENSE:
+        return StoredMatrix(rows, columns, block_rows)
+    return StoredMatrix(rows, columns, block_rows, int(present.sum()), 0)
+
+
+def choose_i8_storage(
+    weights: np.ndarray,
+    use: Use,
+    costs: CostModel,
+    asked: str | None = None,
+    area: Area | None = None,
+) -> Choice:
+    """Choose the storage of i8 weights that runs fastest.
 
     Parameters
     ----------
     weights
         int8, shape ``(M, C)`` or ``(M, C, kh, kw)``; a zero is a weight that need not be stored.
+    use, costs, area
+        As `choose_storage` takes them.
     asked
-        One of `I8_PATTERNS`, or `DENSE`; None takes blocks of 4x4.
+        One of `I8_PATTERNS`, or `DENSE`; None takes the cheapest.
     """
     if use is Use.DEPTHWISE:
         return Choice(1, Storage.DEPTHWISE, "dense: depthwise weights always are")
-    pattern = asked if asked in I8_PATTERNS else "4x4"
-    present = i8_blocks(weights, I8_PATTERNS[pattern]).any(axis=(2, 3))
-    storage = Storage.DENSE if asked == DENSE or present.all() else Storage.SPARSE
-    left_out = f"{1 - present.mean():.1%} of the {pattern} blocks are zeros"
-    return Choice(I8_PATTERNS[pattern], storage, f"{storage.name.lower()}: {left_out}")
+    if use is Use.FULLY_CONNECTED:
+        cost, area = costs.of_i8("fully_connected"), area or PIXEL
+    else:
+        cost, area = costs.of_i8("conv"), area or costs.area({MANY_PIXELS: 1})
+    present = {rows: i8_blocks(weights, rows).any(axis=(2, 3)) for rows in I8_PATTERNS.values()}
+    if asked in I8_PATTERNS:
+        rows = I8_PATTERNS[asked]
+        storage = Storage.DENSE if present[rows].all() else Storage.SPARSE
+        return Choice(rows, storage, f"{storage.name.lower()}: {asked} was asked for")
+
+    def cheapest(storage: Storage, sizes: Iterable[int]) -> tuple[float, int]:
+        stored = {rows: stored_i8_matrix(weights, rows, storage) for rows in sizes}
+        return _cheapest({rows: cost.picoseconds(m, area) for rows, m in stored.items()})
+
+    dense = cheapest(Storage.DENSE, present)
+    lacking = [rows for rows, blocks in present.items() if not blocks.all()]
+    if asked == DENSE or not lacking:
+        why = "was asked for" if asked == DENSE else "no zeros that fill a quad"
+        return Choice(dense[1], Storage.DENSE, f"dense: {why}")
+    return _compare(float(np.mean(weights == 0)), cheapest(Storage.SPARSE, lacking), dense, QUAD)
 
 
 def pack_i8_weights(

@@ -87,7 +87,7 @@ def sink_reshapes(graph: Graph) -> None:
         reshapes = [producers.get(value) for value in node.inputs]
         if not _works_behind(node, reshapes) or any(uses[r.output] > 1 for r in reshapes):
             continue
-        before = Value(node.output.name, reshapes[0].inputs[0].shape)
+        before = Value(node.output.name, reshapes[0].inputs[0].shape, bounds=node.output.bounds)
         after = Node("reshape", node.name, node.origin, [before], node.output)
         for reshape in reshapes:
             after.absorb(reshape)
@@ -167,11 +167,10 @@ def merge_scale_shift(first: Node, second: Node) -> bool:
         return False
     x, weights, bias = first.inputs
     rows = scale.reshape(-1, *[1] * (weights.data.ndim - 1))
-    first.inputs = [
-        x,
-        _constant(weights.name, weights.data * rows),
-        _constant(bias.name, bias.data * scale + shift),
-    ]
+    scaled = _constant(weights.name, weights.data * rows)
+    if weights.scales is not None and scale.all():
+        scaled.scales = weights.scales * np.abs(rows)
+    first.inputs = [x, scaled, _constant(bias.name, bias.data * scale + shift)]
     return True
 
 
@@ -187,7 +186,7 @@ def scale_before_clamps(graph: Graph) -> None:
         alike = (attributes["scale"] == scale).all() and (attributes["shift"] == shift).all()
         if layer and layer.op in ("conv", "fully_connected", "scale_shift") and alike and scale > 0:
             bounds = {name: bound * scale + shift for name, bound in clamp.attributes.items()}
-            clamp.op, clamp.attributes = "scale_shift", attributes
+            clamp.op, clamp.attributes, clamp.output.bounds = "scale_shift", attributes, None
             node.op, node.attributes = "clamp", bounds
 
 
@@ -269,9 +268,13 @@ def fuse_residuals(graph: Graph) -> None:
 
 def merge_clamp(first: Node, second: Node) -> bool:
     """Clamp where the result is computed: ReLU, ReLU6, Clip."""
-    if second.op != "clamp" or first.op not in ("conv", "fully_connected", "add", "clamp"):
+    if second.op != "clamp":
         return False
     low, high = second.attributes["min"], second.attributes["max"]
+    if first.op == "softmax":  # the range of a quantized model's probabilities
+        return low <= 0 and high > 0.99
+    if first.op not in ("conv", "fully_connected", "add", "clamp"):
+        return False
     for bound in ("min", "max"):
         first.attributes[bound] = min(max(first.attributes[bound], low), high)
     return True
@@ -311,6 +314,8 @@ def fuse_shuffles(graph: Graph) -> None:
 def merge_activation(first: Node, second: Node) -> bool:
     """Let a convolution do the activation behind it, while its result lies in a cache."""
     if second.op != "activation" or first.op != "conv" or "activation" in first.attributes:
+        return False
+    if first.output.bounds:  # in int8 it is a table
         return False
     first.attributes["activation"] = second.attributes["kind"]
     return True

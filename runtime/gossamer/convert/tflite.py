@@ -2,8 +2,8 @@
 
 Images become channel planes: a tensor [N, H, W, C] of the file is (N,C,H,W) here, and weights are
 turned once, so no transposition remains. Quantized models become f32 models that compute with the
-numbers which theirs stand for: inputs and outputs are real numbers, and nothing is rounded between
-layers.
+numbers which theirs stand for: inputs and outputs are real numbers. Values keep in mind how they
+were quantized.
 """
 
 from __future__ import annotations
@@ -139,6 +139,7 @@ class _Importer:
         if number in self.values:
             raise ModelError(f"{self.source}: input '{tensor.name}': found twice; convert it again")
         self.values[number] = Value(tensor.name, None if reason else planes(tuple(shape)))
+        self.values[number].bounds = tensor.bounds() if tensor.has_8_bits else None
         return self.values[number]
 
     def lookup(self, number: int, reader: str) -> Value:
@@ -151,7 +152,8 @@ class _Importer:
                     f"{self.source}: {reader} reads tensor '{tensor.name}', which nothing before "
                     "it computes: a cycle, or a part is missing; convert the model again"
                 )
-            self.values[number] = Value(tensor.name, data.shape, data)
+            scales = tensor.along_axis(tensor.scale) if tensor.has_8_bits else None
+            self.values[number] = Value(tensor.name, data.shape, data, scales=scales)
         return self.values[number]
 
     def read_operator(self, operator: Operator) -> None:
@@ -184,6 +186,7 @@ class _Importer:
         self.nodes.extend(node.emitted)
         if node.emitted:
             value.name = output.name
+            value.bounds = output.bounds() if output.has_8_bits else None
         self.check_size(node, value, output)
         return value
 

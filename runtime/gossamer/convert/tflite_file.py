@@ -77,15 +77,25 @@ class Tensor:
         low, high = (float((n - self.zero[0]) * self.scale[0]) for n in (limits.min, limits.max))
         return low, high
 
+    def along_axis(self, numbers: np.ndarray) -> np.ndarray:
+        """Give scales or zero points a shape that broadcasts with the tensor."""
+        shape = [1] * len(self.shape)
+        if numbers.size > 1:
+            shape[self.axis] = numbers.size
+        return numbers.reshape(shape)
+
     def real(self) -> np.ndarray | None:
         """What a constant stands for: dequantized, or as it is."""
         if self.data is None or not self.scale.size or self.data.dtype.kind == "f":
             return self.data
-        along = [1] * self.data.ndim
-        if self.scale.size > 1:
-            along[self.axis] = self.scale.size
-        steps = self.data.astype(np.float64) - self.zero.reshape(along)
-        return (steps * self.scale.astype(np.float64).reshape(along)).astype(np.float32)
+        steps = self.data.astype(np.float64) - self.along_axis(self.zero)
+        return (steps * self.along_axis(self.scale.astype(np.float64))).astype(np.float32)
+
+    @property
+    def has_8_bits(self) -> bool:
+        """Whether it is quantized to 8 bits."""
+        numbers = self.type in ("INT8", "UINT8")
+        return numbers and bool(self.scale.size) and bool((self.scale > 0).all())
 
 
 @dataclass(frozen=True)

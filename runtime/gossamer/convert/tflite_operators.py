@@ -107,7 +107,9 @@ def _convolve(node: TfliteNode, order: tuple[int, ...], depthwise: bool) -> Valu
     if node.has(2):
         node.channels(2, data.shape[0])
     geometry, size = _window(node, x.shape[2:], data.shape[2:])
-    weights, bias = Value(stored.name, data.shape, data), node.value(2) if node.has(2) else None
+    scales = None if stored.scales is None else stored.scales.transpose(order)
+    weights = Value(stored.name, data.shape, data, scales=scales)
+    bias = node.value(2) if node.has(2) else None
     groups = channels // data.shape[1]
     return _activated(node, operators.conv(node, weights, bias, groups, size, geometry))
 
@@ -135,7 +137,8 @@ def _fully_connected(node: TfliteNode) -> Value:
         matrix = _columns_of_planes(node, matrix, image)
     bias = node.channels(2, outputs) if node.has(2) else np.zeros(outputs)
     rows = operators.reshape_to(node, x, (math.prod(x.shape) // features, features))
-    return _activated(node, operators.fully_connected(node, rows, matrix, weights.name, bias))
+    y = operators.fully_connected(node, rows, matrix, weights.name, bias, weights.scales)
+    return _activated(node, y)
 
 
 def _columns_of_planes(node: TfliteNode, matrix: np.ndarray, image: Sequence[int]) -> np.ndarray:

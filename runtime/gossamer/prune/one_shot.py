@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..convert import importing, lower, pack, passes, prediction, read, write
+from ..convert import lower, pack, prediction, write
 from ..convert.cost_model import CostModel
 from ..convert.cost_model import load as load_costs
 from ..convert.ir import Graph, Node, Value
-from ..errors import InputError, MissingFileError, ModelError
-from ..evaluation import pictures_in, spread
-from ..image import image_to_tensor
-from ..session import InferenceSession
+from ..convert.network import read_network, samples
+from ..errors import InputError
 from . import activations, reconstruction, saliency, sensitivity
 from .activations import Moments
 from .allocation import PATTERNS, allocate
@@ -132,10 +129,10 @@ def run(
     """Do what `gossamer.prune` says."""
     if limit < 1:
         raise InputError(f"limit: at least 1 expected, found {limit!r}")
-    graph, texts = _read(src, metadata)
+    graph, texts = read_network(src, metadata)
     layers = _prunable(graph, exclude)
     before = prediction.predict(graph, costs).seconds
-    inputs = _inputs(graph, texts, data, limit)
+    inputs = [] if data is None else samples(graph, texts, data, limit)
     job = _Job(graph, copy.deepcopy(graph), layers, inputs, progress)
     for layer in layers:
         if len(layer.nodes) > 1:
@@ -178,30 +175,6 @@ def quiet(what: str, done: int, total: int) -> None:
 # ---- What there is ------------------------------------------------------------------------------
 
 
-def _read(src: str | os.PathLike[str], metadata: Mapping[str, str]) -> tuple[Graph, dict[str, str]]:
-    texts = write.check_metadata(metadata)
-    path = Path(src) if isinstance(src, str | os.PathLike) else None
-    if path and path.suffix == ".goss":
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError as error:
-            raise MissingFileError(error.errno, "no such model", str(path)) from None
-        graph = read.read_graph(content, str(path))
-        texts = dict(InferenceSession(content).metadata) | texts
-    else:
-        graph = importing.import_model(src, 1)
-        texts = graph.metadata | texts
-        passes.optimize(graph)
-    for node in graph.nodes:
-        for value in node.inputs:
-            if value.data is not None and not np.isfinite(value.data).all():
-                raise ModelError(
-                    f"{graph.source}: node '{node.name}': weights '{value.name}': finite numbers "
-                    "expected, found NaN or infinite ones; train or export the model again"
-                )
-    return graph, texts
-
-
 def _prunable(graph: Graph, exclude: Sequence[str]) -> list[_Weights]:
     nodes = [node for node in graph.nodes if pack.has_matrix(node)]
     names = {node.name for node in nodes}
@@ -226,41 +199,6 @@ def _prunable(graph: Graph, exclude: Sequence[str]) -> list[_Weights]:
             "fully connected layers the first and the last are left out, and those excluded"
         )
     return chosen
-
-
-def _inputs(
-    graph: Graph, texts: Mapping[str, str], data: Any, limit: int
-) -> list[dict[str, np.ndarray]]:
-    if data is None:
-        return []
-    if len(graph.inputs) != 1:
-        raise InputError(
-            f"{graph.source}: calibration feeds models of one input, found {len(graph.inputs)}"
-        )
-    (image,) = graph.inputs
-    if isinstance(data, str | os.PathLike):
-        session = InferenceSession(lower.lower(graph, texts))
-        arrays: Iterable[Any] = _pictures(session, Path(data), limit)
-    else:
-        arrays = (array for array, _ in zip(data, range(limit), strict=False))
-    inputs = []
-    for array in arrays:
-        values = np.asarray(array)
-        if values.shape != image.shape:
-            raise InputError(
-                f"data: arrays of shape {list(image.shape)} expected, found {list(values.shape)}"
-            )
-        inputs.append({image.name: values})
-    if not inputs:
-        raise InputError("data: at least one picture or array to calibrate with expected, found 0")
-    return inputs
-
-
-def _pictures(session: InferenceSession, data: Path, limit: int) -> Iterator[Any]:
-    with pictures_in(data) as pictures:
-        for picture in spread(pictures, limit):
-            with picture.open() as file:
-                yield image_to_tensor(file, session)
 
 
 # ---- What goes ----------------------------------------------------------------------------------

@@ -88,9 +88,9 @@ def measure(
     """
     if not inputs:
         raise InputError(f"{graph.source}: at least one input to measure with expected, found none")
-    graph = _without_softmax(graph)
+    graph = without_softmax(graph)
     storage = _storage(graph)
-    reference = _outputs(graph, storage, inputs)
+    reference = outputs_of(graph, inputs, storage)
     if not np.isfinite(reference).all() or not reference.any(axis=1).all():
         raise InputError(
             f"{graph.source}: finite outputs that are not zero throughout expected; other inputs, "
@@ -102,16 +102,16 @@ def measure(
         points = []
         for sparsity in sparsities:
             weights, bias = prune(node, sparsity)
-            outputs = _outputs(_with_weights(graph, node, weights, bias), storage, inputs)
+            outputs = outputs_of(_with_weights(graph, node, weights, bias), inputs, storage)
             lost = _lost_share(saliencies[node.name], node.inputs[1].data, weights)
-            points.append((lost, _relative_error(outputs, reference)))
+            points.append((lost, relative_error(outputs, reference)))
         curves[node.name] = _curve(points)
         if progress:
             progress(done, len(nodes))
     return curves
 
 
-def _without_softmax(graph: Graph) -> Graph:
+def without_softmax(graph: Graph) -> Graph:
     """Give out the scores that a softmax makes probabilities of."""
     producers = graph.producers()
     outputs, dropped = {}, set()
@@ -150,8 +150,10 @@ def _with_weights(graph: Graph, node: Node, *constants: np.ndarray) -> Graph:
     return Graph(graph.source, graph.inputs, graph.outputs, nodes)
 
 
-def _outputs(graph: Graph, storage: Mapping[str, str], inputs: Inputs) -> np.ndarray:
-    """Run every input: a row of all outputs for each."""
+def outputs_of(
+    graph: Graph, inputs: Inputs, storage: Mapping[str, str] | None = None
+) -> np.ndarray:
+    """Run every input: a row of all outputs for each, f64."""
     session = InferenceSession(lower(graph, {}, storage=storage))
     rows = [
         np.concatenate([np.asarray(output).ravel() for output in session.run(None, dict(values))])
@@ -160,7 +162,8 @@ def _outputs(graph: Graph, storage: Mapping[str, str], inputs: Inputs) -> np.nda
     return np.stack(rows).astype(np.float64)
 
 
-def _relative_error(outputs: np.ndarray, reference: np.ndarray) -> float:
+def relative_error(outputs: np.ndarray, reference: np.ndarray) -> float:
+    """Squared differences over squares, the mean over rows."""
     errors = ((outputs - reference) ** 2).sum(axis=1) / (reference**2).sum(axis=1)
     return float(errors.mean())
 

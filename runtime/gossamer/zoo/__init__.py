@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "PATTERNS", "build", "build_onnx"]
 
 NAMES = ("mobilenet_v1", "mobilenet_v2", "efficientnet_b0")
-PATTERNS = ("1x1", "2x1", "4x1", "8x1")
+PATTERNS = ("1x1", "2x1", "4x1", "8x1", "4x4", "1x4")
+DTYPES = ("f32", "int8")
+CALIBRATION_INPUTS = 4
 
 
 def build(
@@ -29,7 +31,8 @@ def build(
     """Make a network as a ``.goss`` file.
 
     The input is "image", float32 ``[1, 3, resolution, resolution]``, the output "probabilities",
-    float32 ``[1, classes]``. The same arguments give the same bytes.
+    float32 ``[1, classes]``. The same arguments give the same bytes; of int8 networks, whose ranges
+    come from running them, on machines of the same instruction set.
 
     Parameters
     ----------
@@ -42,12 +45,13 @@ def build(
         Of the image, in pixels, at least 1.
     pattern
         Weights of the pointwise layers that live or die together, as output x input channels: one
-        of `PATTERNS`. They are stored like that, also without zeros.
+        of `PATTERNS`. They are stored like that, also without zeros, where their dtype can be: in
+        f32 as columns of a block, and in int8 in blocks of 4 channels.
     sparsity
         Share of the blocks of every pointwise layer that are zero, 0 to below 1. Depthwise layers,
         the first and the last layer, and squeeze-excite stay dense.
     dtype
-        "f32".
+        "f32", or "int8": calibrated with random images.
     seed
         Of the random weights.
     classes
@@ -62,8 +66,6 @@ def build(
     ------
     InputError
         An argument does not fit.
-    UnsupportedError
-        `dtype` is one that this version lacks.
     MissingDependencyError
         numpy is not installed.
     """
@@ -71,7 +73,23 @@ def build(
     from ..convert import lower, passes
 
     passes.fuse(graph, passes.merge_activation)
-    return lower.lower(graph, {"title": _title(name, width, resolution, pattern, sparsity)})
+    if dtype == "int8":
+        graph = _in_int8(graph, seed)
+    title = _title(name, width, resolution, pattern, sparsity, dtype)
+    return lower.lower(graph, {"title": title})
+
+
+def _in_int8(graph: Graph, seed: int) -> Graph:
+    import numpy as np
+
+    from ..quantize.post_training import Options, calibrate, quiet
+
+    (image,), random = graph.inputs, np.random.default_rng(seed)
+    inputs = [
+        {image.name: random.normal(size=image.shape).astype(np.float32)}
+        for _ in range(CALIBRATION_INPUTS)
+    ]
+    return calibrate(graph, inputs, Options(calibration="minmax", correct_bias=False), quiet).whole
 
 
 def build_onnx(
@@ -94,17 +112,21 @@ def build_onnx(
 
     Raises
     ------
-    InputError, UnsupportedError
+    InputError
         As `build`.
+    UnsupportedError
+        `dtype` is not "f32".
     MissingDependencyError
         The package onnx is not installed.
     """
+    if dtype == "int8":
+        raise UnsupportedError("dtype: 'f32' expected of an ONNX model, found 'int8'")
     graph = _graph(name, width, resolution, pattern, sparsity, dtype, seed, classes)
     try:
         from . import onnx_file
     except ImportError as error:
         raise _missing(error) from error
-    return onnx_file.write(graph, _title(name, width, resolution, pattern, sparsity))
+    return onnx_file.write(graph, _title(name, width, resolution, pattern, sparsity, dtype))
 
 
 def _graph(
@@ -115,8 +137,8 @@ def _graph(
         raise InputError(f"name: one of {', '.join(NAMES)} expected, found {name!r}")
     if pattern not in PATTERNS:
         raise InputError(f"pattern: one of {', '.join(PATTERNS)} expected, found {pattern!r}")
-    if dtype != "f32":
-        raise UnsupportedError(f"dtype: 'f32' expected, found {dtype!r}")
+    if dtype not in DTYPES:
+        raise InputError(f"dtype: {' or '.join(map(repr, DTYPES))} expected, found {dtype!r}")
     if not 0 <= sparsity < 1:
         raise InputError(f"sparsity: 0 to below 1 expected, found {sparsity!r}")
     if not 0 < width <= 16:
@@ -130,7 +152,12 @@ def _graph(
         from .networks import NETWORKS, Builder
     except ImportError as error:
         raise _missing(error) from error
-    builder = Builder(width, int(pattern[0]), sparsity, seed)
+    rows, columns = map(int, pattern.split("x"))
+    if dtype == "f32":
+        storage = f"{rows}x1"
+    else:
+        storage = pattern if columns == 4 else None  # the cheapest for the zeros that are there
+    builder = Builder(width, (rows, columns), storage, sparsity, seed)
     return NETWORKS[name](builder, resolution, classes)
 
 
@@ -140,6 +167,9 @@ def _missing(error: ImportError) -> MissingDependencyError:
     )
 
 
-def _title(name: str, width: float, resolution: int, pattern: str, sparsity: float) -> str:
+def _title(
+    name: str, width: float, resolution: int, pattern: str, sparsity: float, dtype: str
+) -> str:
     zeros = f"{sparsity:.0%} zeros in {pattern}" if sparsity else "dense"
-    return f"{name} {width:g}/{resolution}, random weights, {zeros}"
+    int8 = ", int8" if dtype == "int8" else ""
+    return f"{name} {width:g}/{resolution}, random weights, {zeros}{int8}"

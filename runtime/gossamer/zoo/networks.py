@@ -23,8 +23,11 @@ class Builder:
     arXiv:1502.01852), counted over the weights that are not zero.
     """
 
-    def __init__(self, width: float, block_rows: int, sparsity: float, seed: int) -> None:
-        self.width, self.block_rows, self.sparsity = width, block_rows, sparsity
+    def __init__(
+        self, width: float, block: tuple[int, int], storage: str | None, sparsity: float, seed: int
+    ) -> None:
+        self.width, self.sparsity, self.storage = width, sparsity, storage
+        self.block_rows, self.block_columns = block
         self.random = np.random.default_rng(seed)
         self.nodes: list[Node] = []
 
@@ -114,14 +117,15 @@ class Builder:
             self._prune(weights.reshape(shape[0], -1))
         fan_in = max(np.count_nonzero(weights) / shape[0], 1)
         weights *= gain * math.sqrt(2 / fan_in)
-        return self._constant(weights, f"{self.block_rows}x1" if sparse and pointwise else None)
+        return self._constant(weights, self.storage if sparse and pointwise else None)
 
     def _prune(self, matrix: np.ndarray) -> None:
         """Zero the exact share of whole blocks, and of the rows that are left over."""
         whole = len(matrix) // self.block_rows * self.block_rows
-        blocks = matrix[:whole].reshape(-1, self.block_rows, matrix.shape[1])
+        columns = matrix.reshape(len(matrix), -1, self.block_columns)  # channels are multiples of 8
+        blocks = columns[:whole].reshape(-1, self.block_rows, *columns.shape[1:])
         self._zero(blocks.swapaxes(1, 2))
-        self._zero(matrix[whole:, :, np.newaxis])
+        self._zero(columns[whole:])
 
     def _zero(self, blocks: np.ndarray) -> None:
         """Zero a share of the items along the first two axes, in place."""
