@@ -289,16 +289,16 @@ def choose_i8_storage(
         storage = Storage.DENSE if present[rows].all() else Storage.SPARSE
         return Choice(rows, storage, f"{storage.name.lower()}: {asked} was asked for")
 
-    def cheapest(storage: Storage, sizes: Iterable[int]) -> tuple[float, int]:
+    def cheapest_as(storage: Storage, sizes: Iterable[int]) -> tuple[float, int]:
         stored = {rows: stored_i8_matrix(weights, rows, storage) for rows in sizes}
-        return _cheapest({rows: cost.picoseconds(m, area) for rows, m in stored.items()})
+        return cheapest({rows: cost.picoseconds(m, area) for rows, m in stored.items()})
 
-    dense = cheapest(Storage.DENSE, present)
+    dense = cheapest_as(Storage.DENSE, present)
     lacking = [rows for rows, blocks in present.items() if not blocks.all()]
     if asked == DENSE or not lacking:
         why = "was asked for" if asked == DENSE else "no zeros that fill a quad"
         return Choice(dense[1], Storage.DENSE, f"dense: {why}")
-    return _compare(float(np.mean(weights == 0)), cheapest(Storage.SPARSE, lacking), dense, QUAD)
+    return _compare(float(np.mean(weights == 0)), cheapest_as(Storage.SPARSE, lacking), dense, QUAD)
 
 
 def pack_i8_weights(
