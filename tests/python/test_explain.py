@@ -19,7 +19,6 @@ from tiny_tflite import Op, Tensor, build
 import gossamer
 from gossamer import cli, zoo
 from gossamer.convert import cost_model, pack, prediction
-from gossamer.convert.break_even import break_even, with_zeros
 from gossamer.convert.cost_model import StoredMatrix
 from gossamer.convert.read import read_graph
 from gossamer.explain import reasons, weights
@@ -225,16 +224,16 @@ def test_zeros_in_blocks_are_counted_one_by_one(rows, columns, share, block_rows
 def test_sparse_storage_is_faster_from_the_break_even_on(target, rows, columns, zero_rows, pixels):
     costs = cost_model.load(target)
     area = costs.area({pixels: 1})
-    pays = break_even(rows, columns, zero_rows, costs.conv, area)
+    pays = pack.break_even(rows, columns, zero_rows, costs.conv, area)
 
     def cheapest(share):
         sizes = pack.block_sizes(rows)
-        return pack.cheapest(
+        return pack._cheapest(
             {
                 size: costs.conv.picoseconds(
                     StoredMatrix(rows, columns, size)
                     if share is None
-                    else with_zeros(rows, columns, share, zero_rows, size),
+                    else pack.with_zeros(rows, columns, share, zero_rows, size),
                     area,
                 )
                 for size in sizes
@@ -250,7 +249,7 @@ def test_rows_that_cost_as_much_as_the_weights_never_break_even():
     rows_only = cost_model.MatrixCost(
         {size: cost_model.BlockCost(1e-3, 1e-3, 1e6) for size in (1, 2, 4, 8)}
     )
-    assert break_even(64, 64, 1, rows_only, cost_model.PIXEL) is None
+    assert pack.break_even(64, 64, 1, rows_only, cost_model.PIXEL) is None
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
@@ -260,7 +259,7 @@ def test_the_expected_number_of_blocks_is_what_random_zeros_leave(share, zero_ro
     matrix = (random.random((640 // zero_rows, 500)) >= share).repeat(zero_rows, 0)
     for size in (1, 2, 4, 8):
         whole, _ = pack.present_blocks(matrix, size)
-        expected = with_zeros(640, 500, share, zero_rows, size)
+        expected = pack.with_zeros(640, 500, share, zero_rows, size)
         assert expected.blocks == pytest.approx(whole.sum(), rel=0.02)
 
 

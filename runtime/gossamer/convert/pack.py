@@ -22,6 +22,7 @@ DENSE = "dense"
 NOISE = 0.03  # a difference in measured costs that says nothing; larger blocks need fewer indices
 
 MANY_PIXELS = 1 << 10
+BREAK_EVEN_STEPS = 12  # of a bisection: to 1 / 4096
 
 
 class Use(Enum):
@@ -110,7 +111,7 @@ def _compare(
 def _cheapest_as(
     storage: Storage, matrix: np.ndarray, costs: MatrixCost, area: Area
 ) -> tuple[float, int]:
-    return cheapest(
+    return _cheapest(
         {
             rows: costs.picoseconds(stored_matrix(matrix, rows, storage), area)
             for rows in block_sizes(len(matrix))
@@ -119,8 +120,8 @@ def _cheapest_as(
     )
 
 
-def cheapest(costs: dict[int, float]) -> tuple[float, int]:
-    """Give the cost and rows of the largest blocks that are not measurably worse than the best."""
+def _cheapest(costs: dict[int, float]) -> tuple[float, int]:
+    """The cost and rows of the largest blocks that are not measurably worse than the best."""
     limit = min(costs.values()) * (1 + NOISE)
     rows = max(rows for rows, cost in costs.items() if cost <= limit)
     return costs[rows], rows
@@ -179,6 +180,73 @@ def choose_storage(
     if zeros == 0:
         return Choice(dense[1], Storage.DENSE, "dense: no zeros")
     return _compare(zeros, _cheapest_as(Storage.SPARSE, matrix, cost, area), dense)
+
+
+def with_zeros(
+    rows: int, columns: int, share: float, zero_rows: int, block_rows: int
+) -> StoredMatrix:
+    """Describe a sparse matrix whose zeros lie anywhere.
+
+    Parameters
+    ----------
+    rows, columns
+        Of the matrix.
+    share
+        Of its weights that are zero, 0 to 1.
+    zero_rows
+        Of the blocks that are zero at once, each as likely as any other.
+    block_rows
+        Of the blocks that are stored: one with a weight other than zero is.
+
+    Returns
+    -------
+    StoredMatrix
+        With the number of blocks that is to be expected.
+    """
+    whole, rest = divmod(rows, block_rows)
+    missing = share ** max(1, block_rows / zero_rows)
+    blocks, singles = whole * columns * (1 - missing), rest * columns * (1 - share)
+    return StoredMatrix(rows, columns, block_rows, round(blocks), round(singles))
+
+
+def break_even(
+    rows: int, columns: int, zero_rows: int, costs: MatrixCost, area: Area
+) -> float | None:
+    """Find the share of zeros from which on sparse storage is measurably faster.
+
+    Parameters
+    ----------
+    rows, columns
+        Of the matrix.
+    zero_rows
+        Of the blocks in which zeros lie.
+    costs, area
+        As `choose_storage` compares them.
+
+    Returns
+    -------
+    float or None
+        0 to 1; None: it never is.
+    """
+    sizes = block_sizes(rows)
+    dense, _ = _cheapest(
+        {size: costs.picoseconds(StoredMatrix(rows, columns, size), area) for size in sizes}
+    )
+
+    def pays(share: float) -> bool:
+        sparse = {
+            size: costs.picoseconds(with_zeros(rows, columns, share, zero_rows, size), area)
+            for size in sizes
+        }
+        return _cheapest(sparse)[0] < dense * (1 - NOISE)
+
+    low, high = 0.0, 1.0
+    if not pays(high):
+        return None
+    for _ in range(BREAK_EVEN_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if pays(middle) else (middle, high)
+    return high
 
 
 def _pack_dense(whole: np.ndarray, rest: np.ndarray) -> bytes:

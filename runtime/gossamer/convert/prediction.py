@@ -110,7 +110,7 @@ def node_seconds(
 
 def has_cost(node: Node) -> bool:
     """Whether anything is known about what a node's operator costs."""
-    return pack.has_matrix(node) or node.op in _OPERATORS
+    return pack.has_matrix(node) or node.op in (*_OPERATORS, "matmul")
 
 
 def chosen_matrix(

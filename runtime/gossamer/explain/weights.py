@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..convert import pack, prediction
-from ..convert.break_even import break_even, with_zeros
 from ..convert.cost_model import CostModel, StoredMatrix
 from ..convert.goss_file import Storage
 from ..convert.ir import Node
-from ..convert.pack import PATTERNS, Use
+from ..convert.pack import PATTERNS, Use, break_even, with_zeros
 from ..session import LayerInfo
 from .report import Alternative, WeightsReport
 
