@@ -359,7 +359,7 @@ def choose_i8_storage(
 
     def cheapest_as(storage: Storage, sizes: Iterable[int]) -> tuple[float, int]:
         stored = {rows: stored_i8_matrix(weights, rows, storage) for rows in sizes}
-        return cheapest({rows: cost.picoseconds(m, area) for rows, m in stored.items()})
+        return _cheapest({rows: cost.picoseconds(m, area) for rows, m in stored.items()})
 
     dense = cheapest_as(Storage.DENSE, present)
     lacking = [rows for rows, blocks in present.items() if not blocks.all()]
