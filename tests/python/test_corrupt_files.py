@@ -274,7 +274,7 @@ def test_each_attribute_is_checked(file: GossFile, word: int, value: int) -> Non
 
 def test_an_unknown_activation_of_a_convolution_is_named(file: GossFile) -> None:
     file.put(file.record("nodes", STEM_NODE) + 36, 12)
-    file.put(file.section("attributes")[0] + 4 * 11, 11)
+    file.put(file.section("attributes")[0] + 4 * 11, 22)
     message = r"'stem' \(conv\): activation 21; this build knows 0 to 20"
     refuse(file.repair(), UnsupportedError, message)
 

@@ -64,7 +64,8 @@ class Value:
     """A tensor: computed, an input, or a constant.
 
     `shape` is None when it is unknown, which happens only behind something unsupported.
-    `dtype` is "u8" for some inputs. `pattern` asks for the storage of a convolution's weights, one
+    `dtype` is "u8" for some inputs; "bool" or "i64" where numbers in f32 stand for others: truth
+    values are 0 and 1. `pattern` asks for the storage of a convolution's weights, one
     of `pack.PATTERNS`; None takes the cheapest.
     """
 

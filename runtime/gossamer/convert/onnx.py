@@ -289,6 +289,9 @@ class _Importer:
             if value.data is not None:
                 problem = Problem("output", info.name, "constant; a computed tensor expected")
                 self.problems.append(problem)
+            elif value.shape == ():
+                problem = Problem("output", info.name, "shape []; rank 1 to 6 expected")
+                self.problems.append(problem)
         return outputs
 
     # Nodes
