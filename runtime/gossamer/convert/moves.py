@@ -9,7 +9,7 @@ import numpy as np
 
 from .goss_file import MAX_INPUTS
 from .ir import Value
-from .node_reader import NodeReader, Unsupported
+from .node_reader import MAX_ELEMENTS, NodeReader, Unsupported
 
 MAX_PLACES = 1 << 24
 
@@ -79,6 +79,8 @@ def run_of(node: NodeReader, x: Value, axis: int, first: int, count: int) -> Val
 
 def expand(node: NodeReader, x: Value, shape: Sequence[int]) -> Value:
     """Emit x repeated along axes of size 1, and new ones in front, up to a shape."""
+    if math.prod(shape) > MAX_ELEMENTS:
+        raise Unsupported(f"a result of shape {list(shape)}; less than 2^31 elements expected")
     y = reshape_to(node, x, (1,) * (len(shape) - len(x.shape)) + x.shape)
     for axis, size in enumerate(shape):
         if y.shape[axis] != size:
@@ -103,6 +105,8 @@ def pad_axis(
     `mode` is "constant", "edge", "reflect", "symmetric" or "wrap".
     """
     size = x.shape[axis]
+    if size + before + after > MAX_ELEMENTS:
+        raise Unsupported(f"{before} and {after} elements more; less than 2^31 expected")
     if size + before + after < 1:
         raise Unsupported(f"nothing is left of axis {axis}; at least one element expected")
     if max(before, after) > (size - 1 if mode == "reflect" else size) and mode in (

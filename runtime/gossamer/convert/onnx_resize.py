@@ -83,6 +83,8 @@ def _resize(
     for at, (axis, size, scale) in enumerate(zip(axes, sizes, scales, strict=True)):
         if size == x.shape[axis] and scale == 1 and not cropped:
             continue
+        if size * x.shape[axis] > MAX_TABLE:
+            raise Unsupported(f"{x.shape[axis]} to {size} pixels along an axis; fewer expected")
         places = _places(node, x.shape[axis], size, scale, at, how)
         matrices[axis] = _matrix(node, places, x.shape[axis], scale, how)
         if cropped:
@@ -117,8 +119,6 @@ def _places(node: OnnxNode, size: int, result: int, scale: float, at: int, how: 
 
 def _matrix(node: OnnxNode, places: np.ndarray, size: int, scale: float, how: dict) -> np.ndarray:
     mode = how["mode"]
-    if len(places) * size > MAX_TABLE:
-        raise Unsupported(f"{size} to {len(places)} pixels along an axis; fewer expected")
     if mode == "nearest":
         if how["rounding"] not in interpolation.ROUNDINGS:
             node.fail(f"nearest_mode {how['rounding']!r} is none that ONNX has")

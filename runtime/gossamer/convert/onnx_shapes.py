@@ -20,7 +20,7 @@ from .moves import (
     take,
     transpose,
 )
-from .node_reader import Unsupported
+from .node_reader import MAX_ELEMENTS, Unsupported
 from .onnx_node import OnnxNode
 
 _PADDINGS = ("constant", "edge", "reflect", "wrap")
@@ -185,6 +185,8 @@ def _tile(node: OnnxNode) -> Value:
         node.fail(
             f"a count of at least 1 for each axis of {list(x.shape)} expected, found {counts}"
         )
+    if math.prod(x.shape) * math.prod(counts) > MAX_ELEMENTS:
+        raise Unsupported(f"{list(counts)} times {list(x.shape)}; less than 2^31 elements expected")
     for axis, count in enumerate(counts):
         x = take(node, x, axis, np.tile(np.arange(x.shape[axis]), count))
     return x
