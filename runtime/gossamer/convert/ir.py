@@ -70,10 +70,11 @@ class Value:
     """A tensor: computed, an input, or a constant.
 
     `shape` is None when it is unknown, which happens only behind something unsupported.
-    `dtype` is "f32", for some inputs "u8". A computed value of dtype "u7" holds whole numbers q
-    from 0 to 127 that stand for ``scale * (q - zero_point)``; quantized weights have dtype "i8",
-    `data` from -127 to 127 and `scales` (M), one for each output channel. `pattern` asks for the
-    storage of a matrix, one of `pack.PATTERNS`, or of `pack.I8_PATTERNS`; None takes the cheapest.
+    `dtype` is "f32", for some inputs "u8"; "bool" or "i64" where numbers in f32 stand for others:
+    truth values are 0 and 1. A computed value of dtype "u7" holds whole numbers q from 0 to 127
+    that stand for ``scale * (q - zero_point)``; quantized weights have dtype "i8", `data` from -127
+    to 127 and `scales` (M), one for each output channel. `pattern` asks for the storage of a
+    matrix, one of `pack.PATTERNS`, or of `pack.I8_PATTERNS`; None takes the cheapest.
 
     Of f32 values, `bounds` and `scales` say how the source model quantizes them: to 8 bits between
     two numbers, and weights to whole multiples of scales, of a shape that broadcasts with them.

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import ModelError
+from .goss_file import MAX_RANK
 from .ir import Node, Value
 
 MAX_ELEMENTS = 2**31 - 1
@@ -56,11 +57,46 @@ class NodeReader:
         value = self.value(position)
         if value.data is not None:
             raise Unsupported(f"input {position} is constant; a computed tensor expected")
+        if value.dtype != "f32":
+            raise Unsupported(f"input {position} of type {value.dtype}; float32 expected")
         if ranks and len(value.shape) not in ranks:
             expected = " or ".join(map(str, ranks))
             found = len(value.shape)
             raise Unsupported(f"input {position} of rank {found}; rank {expected} expected")
         return value
+
+    def moved(self, position: int) -> Value:
+        """Take an input that is not constant, of any type: for what only moves elements."""
+        value = self.value(position)
+        return self.computed(position) if value.data is not None else value
+
+    def operand(self, position: int, *, whole: bool = False) -> Value:
+        """Take an input that is computed, or a constant as the engine reads it.
+
+        `whole` numbers may be constants of a type of their own.
+        """
+        value = self.value(position)
+        if value.data is None:
+            return self.computed(position)
+        if whole and value.data.dtype.kind in "iu":
+            value = Value(value.name, value.shape, value.data.astype(np.float32))
+            data = value.data
+        else:
+            data = self.weights(position).data
+        if not np.isfinite(data).all():
+            raise Unsupported(f"input {position} with numbers that are not finite; others expected")
+        return value if data.ndim else Value(value.name, (1,), data.reshape(1))
+
+    def truth(self, position: int) -> Value:
+        """Take an input of truth values, as the numbers 0 and 1."""
+        value = self.value(position)
+        found = value.dtype if value.data is None else str(value.data.dtype)
+        if found != "bool":
+            self.fail(f"input {position} of type {found}; truth values expected")
+        if value.data is None:
+            return value
+        data = np.atleast_1d(value.data).astype(np.float32)
+        return Value(value.name, data.shape, data)
 
     def constant(self, position: int) -> np.ndarray:
         """Take the numbers of a constant input."""
@@ -113,11 +149,20 @@ class NodeReader:
 
     # Results
 
-    def emit(self, op: str, inputs: list[Value], shape: Sequence[int], **attributes: Any) -> Value:
+    def emit(
+        self,
+        op: str,
+        inputs: list[Value],
+        shape: Sequence[int],
+        dtype: str = "f32",
+        **attributes: Any,
+    ) -> Value:
         """Add a node of the graph and return what it computes."""
         if math.prod(shape) > MAX_ELEMENTS:
             raise Unsupported(f"a result of shape {list(shape)}; less than 2^31 elements expected")
-        output = Value(self.output, tuple(shape))
+        if len(shape) > MAX_RANK and op not in ("reshape", "transpose"):
+            raise Unsupported(f"a result of shape {list(shape)}; rank 1 to {MAX_RANK} expected")
+        output = Value(self.output, tuple(shape), dtype=dtype)
         node = Node(op, self.name, self.origin, inputs, output, attributes)
         self.emitted.append(node)
         return output

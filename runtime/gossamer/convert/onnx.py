@@ -292,6 +292,9 @@ class _Importer:
             if value.data is not None:
                 problem = Problem("output", info.name, "constant; a computed tensor expected")
                 self.problems.append(problem)
+            elif value.shape == ():
+                problem = Problem("output", info.name, "shape []; rank 1 to 6 expected")
+                self.problems.append(problem)
             if isinstance(value, Quantized):
                 problem = Problem("output", info.name, "quantized; real numbers expected")
                 self.problems.append(problem)

@@ -60,6 +60,10 @@ class OnnxNode(NodeReader):
         """Read a FLOAT."""
         return self.attribute(name, AttributeProto.FLOAT, default)
 
+    def numbers(self, name: str) -> list[float]:
+        """Read FLOATS."""
+        return list(self.attribute(name, AttributeProto.FLOATS))
+
     def integers(self, name: str, default: Any = MISSING) -> Any:
         """Read INTS, as a tuple."""
         found = self.attribute(name, AttributeProto.INTS, default)

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from onnx import helper
 
+from .arithmetic import clamp
 from .ir import Value
 from .node_reader import Unsupported
 from .onnx_node import OnnxNode
-from .operators import clamp
 
 
 @dataclass(eq=False)
@@ -127,8 +127,7 @@ def _in_range(node: OnnxNode, x: Quantized) -> Value:
     low, high = (x.low - x.zero) * x.step, (x.high - x.zero) * x.step
     real, bounds = x.real, (low, high)
     if low == 0 or real.bounds not in (None, bounds):
-        node.inputs = [real]
-        real = clamp(node, *(bounds if low == 0 else (-np.inf, np.inf)))
+        real = clamp(node, real, *(bounds if low == 0 else (-np.inf, np.inf)))
     real.bounds = bounds
     return real
 

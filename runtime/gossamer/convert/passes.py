@@ -11,8 +11,7 @@ from ..errors import UnsupportedError
 from .gates import fuse_gates
 from .goss_file import MAX_RANK
 from .ir import Graph, Node, Value, no_clamp
-
-MAX_DIAGONAL = 2048  # channels up to which scaling rows is a matrix product
+from .normalizations import fuse_normalizations
 
 _Merge = Callable[[Node, Node], bool]
 
@@ -30,15 +29,21 @@ def optimize(graph: Graph) -> None:
     fuse(graph, merge_reshape_into_pool)
     sink_reshapes(graph)
     merge_reshapes(graph)
+    fuse_normalizations(graph)
+    remove_unused(graph)
+    sink_reshapes(graph)
+    merge_reshapes(graph)
     fuse_gates(graph)
     scale_before_clamps(graph)
     fuse(graph, merge_scale_shift)
     fuse(graph, drop_identity)
     replace_scale_shift(graph)
+    merge_reshapes(graph)
     fuse_residuals(graph)
     fuse(graph, merge_clamp)
     fuse(graph, merge_activation)
     fuse_shuffles(graph)
+    simplify_transposes(graph)
     merge_reshapes(graph)
     fuse(graph, merge_reshape_into_pool)
     replace_reshape(graph)
@@ -163,6 +168,8 @@ def merge_scale_shift(first: Node, second: Node) -> bool:
         first.attributes["shift"] = first.attributes["shift"] * scale + shift
         first.attributes["scale"] = first.attributes["scale"] * scale
         return True
+    if first.op == "layer_norm":
+        return _merge_into_norm(first, scale, shift)
     if first.op not in ("conv", "fully_connected") or _clamps(first):
         return False
     x, weights, bias = first.inputs
@@ -171,6 +178,20 @@ def merge_scale_shift(first: Node, second: Node) -> bool:
     if weights.scales is not None and scale.all():
         scaled.scales = weights.scales * np.abs(rows)
     first.inputs = [x, scaled, _constant(bias.name, bias.data * scale + shift)]
+    return True
+
+
+def _merge_into_norm(norm: Node, scale: np.ndarray, shift: np.ndarray) -> bool:
+    channels = norm.output.shape[1]
+    if len(scale) not in (1, channels):
+        return False
+    x, *constants = norm.inputs
+    before, after = (each.data for each in constants) if constants else (np.ones(channels), 0.0)
+    norm.inputs = [
+        x,
+        _constant(f"{norm.name}.scale", before * scale),
+        _constant(f"{norm.name}.bias", after * scale + np.broadcast_to(shift, channels)),
+    ]
     return True
 
 
@@ -199,48 +220,42 @@ def drop_identity(first: Node, second: Node) -> bool:
 
 
 def replace_scale_shift(graph: Graph) -> None:
-    """Write what no layer could take over as a layer: depthwise 1x1, or a diagonal matrix."""
+    """Write what no layer took over as operators; on images a depthwise convolution does both."""
     nodes = []
     for node in graph.nodes:
-        nodes.append(node)
         if node.op != "scale_shift":
+            nodes.append(node)
             continue
-        rank, channels = len(node.output.shape), len(node.attributes["scale"])
-        if rank in (2, 4):
+        scale, shift = node.attributes["scale"], node.attributes["shift"]
+        steps = [("mul", scale)] if (scale != 1).any() else []
+        steps += [("add", shift)] if shift.any() or not steps else []
+        if len(node.output.shape) == 4 and len(steps) == 2:
             channels = node.output.shape[1]
-        scale, shift = (
-            np.broadcast_to(node.attributes[name], channels) for name in ("scale", "shift")
-        )
-        if rank == 2 and channels <= MAX_DIAGONAL:
-            _make_diagonal(node, scale, shift)
-            continue
-        if rank != 4:
-            count = math.prod(node.output.shape)
-            images = node.output.shape[0] if channels > 1 else 1
-            shape = (images, channels, 1, count // (images * channels))
-            nodes[-1:] = _on_image(node, shape)
-        _make_depthwise(node, scale, shift)
+            _make_depthwise(node, *(np.broadcast_to(each, channels) for each in (scale, shift)))
+            nodes.append(node)
+        else:
+            nodes += _as_arithmetic(node, steps)
     graph.nodes = nodes
 
 
-def _on_image(node: Node, shape: tuple[int, ...]) -> list[Node]:
-    """Let a node work on an image, with a reshape before and one behind it."""
-    (x,), result = node.inputs, node.output
-    image, output = Value(f"{node.name}.image", shape), Value(result.name, shape)
-    node.inputs, node.output = [image], output
-    before = Node("reshape", node.name, node.origin, [x], image)
-    return [before, node, Node("reshape", node.name, node.origin, [output], result)]
+def _as_arithmetic(node: Node, steps: list[tuple[str, np.ndarray]]) -> list[Node]:
+    """Products or sums with constants, one number a channel."""
+    (x,), nodes = node.inputs, []
+    rank = len(node.output.shape)
+    for kind, numbers in steps:
+        same = (numbers == numbers[0]).all()
+        column = numbers[:1] if same else numbers.reshape(-1, *[1] * (rank - 2))
+        constant = _constant(f"{node.name}.{kind}", column)
+        last = len(nodes) + 1 == len(steps)
+        output = node.output if last else Value(f"{node.name}.scaled", x.shape)
+        nodes.append(Node("binary", node.name, node.origin, [x, constant], output, {"kind": kind}))
+        x = output
+    return nodes
 
 
 def _make_depthwise(node: Node, scale: np.ndarray, shift: np.ndarray) -> None:
     node.op, node.attributes = "conv", conv_attributes(groups=len(scale))
     weights = _constant(f"{node.name}.scale", scale.reshape(-1, 1, 1, 1))
-    node.inputs = [node.inputs[0], weights, _constant(f"{node.name}.shift", shift)]
-
-
-def _make_diagonal(node: Node, scale: np.ndarray, shift: np.ndarray) -> None:
-    node.op, node.attributes = "fully_connected", no_clamp()
-    weights = _constant(f"{node.name}.scale", np.diag(scale))
     node.inputs = [node.inputs[0], weights, _constant(f"{node.name}.shift", shift)]
 
 
@@ -305,10 +320,74 @@ def fuse_shuffles(graph: Graph) -> None:
             if uses[parted.output] == 1:
                 gone.add(parted.output)
     graph.nodes = [node for node in graph.nodes if node.output not in gone]
+
+
+def simplify_transposes(graph: Graph) -> None:
+    """Merge transposes that follow each other, and let them see as few axes as they can.
+
+    Axes of one element, and neighbours that stay so, are no concern of theirs. What is no image has
+    no padding then.
+    """
+    _merge_transposes(graph)
+    uses, producers = graph.use_counts(), graph.producers()
+    reshaped = {value for node in graph.nodes if node.op == "reshape" for value in node.inputs}
+    nodes = []
     for node in graph.nodes:
-        if node.op == "transpose":
+        nodes.append(node)
+        if node.op != "transpose":
+            continue
+        (x,), axes = node.inputs, node.attributes["axes"]
+        shape, order = _fewest_axes(x.shape, axes)
+        before = producers.get(x)
+        flat = (before and before.op == "reshape") or node.output in reshaped
+        image = len(axes) == 4 and len(shape) < 4 and not (flat and uses[node.output] == 1)
+        if len(shape) == len(axes) or image:
+            continue
+        viewed = Value(f"{node.name}.axes", shape)
+        turned = Value(node.output.name, tuple(shape[axis] for axis in order))
+        nodes[-1:] = [
+            Node("reshape", node.name, node.origin, [x], viewed),
+            Node("transpose", node.name, node.origin, [viewed], turned, {"axes": order}),
+            Node("reshape", node.name, node.origin, [turned], node.output),
+        ]
+    graph.nodes = nodes
+    for node in graph.nodes:
+        if node.op == "transpose" and len(node.output.shape) > MAX_RANK:
             axes = list(node.attributes["axes"])
-            graph.add_problem(node, f"axes {axes}; a shuffle of channels in groups expected")
+            graph.add_problem(node, f"axes {axes}; at most {MAX_RANK} expected")
+
+
+def _merge_transposes(graph: Graph) -> None:
+    """Let the last of several transposes do the work of all."""
+    producers = graph.producers()
+    for node in graph.nodes:
+        before = producers.get(node.inputs[0]) if node.op == "transpose" else None
+        if before and before.op == "transpose":
+            first, second = before.attributes["axes"], node.attributes["axes"]
+            node.inputs = list(before.inputs)
+            node.attributes["axes"] = tuple(first[axis] for axis in second)
+    for node in graph.nodes:
+        axes = node.attributes["axes"] if node.op == "transpose" else None
+        if axes == tuple(range(len(node.output.shape))):
+            node.op, node.attributes = "reshape", {}
+    remove_unused(graph)
+    merge_reshapes(graph)
+
+
+def _fewest_axes(
+    shape: tuple[int, ...], axes: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """A shape with fewer axes, and the order in which it gives the same."""
+    wide = [axis for axis in sorted(axes) if shape[axis] > 1]
+    groups: list[list[int]] = []
+    for axis in (axis for axis in axes if shape[axis] > 1):
+        if groups and wide.index(axis) == wide.index(groups[-1][-1]) + 1:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    ordered = sorted(groups)
+    sizes = tuple(math.prod(shape[axis] for axis in group) for group in ordered)
+    return sizes, tuple(ordered.index(group) for group in groups)
 
 
 def merge_activation(first: Node, second: Node) -> bool:
@@ -340,8 +419,8 @@ def replace_reshape(graph: Graph) -> None:
         before, after = node.inputs[0].shape, node.output.shape
         if len(after) == 2 and before[:1] == after[:1]:
             node.op = "flatten"
-        elif 1 <= len(after) <= MAX_RANK:
-            node.attributes["shape"] = after
+        elif len(after) <= MAX_RANK:
+            node.attributes["shape"] = after or (1,)
         else:
             graph.add_problem(node, f"{list(before)} to {list(after)}; rank 1 to 6 expected")
 

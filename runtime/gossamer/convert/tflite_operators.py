@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import operators
+from . import arithmetic, moves, operators
 from .ir import Value
 from .node_reader import NodeReader, Unsupported
 from .tflite_file import ACTIVATIONS, Operator, Tensor
@@ -76,8 +76,7 @@ def _activated(node: TfliteNode, value: Value) -> Value:
         low, high = max(low, 0.0), min(high, bounds[1])
     if math.isinf(low) and math.isinf(high):
         return value
-    node.inputs = [value]
-    return operators.clamp(node, low, high)
+    return arithmetic.clamp(node, value, low, high)
 
 
 def _window(
@@ -136,7 +135,7 @@ def _fully_connected(node: TfliteNode) -> Value:
     if len(image) == 4 and not _is_flat(image):
         matrix = _columns_of_planes(node, matrix, image)
     bias = node.channels(2, outputs) if node.has(2) else np.zeros(outputs)
-    rows = operators.reshape_to(node, x, (math.prod(x.shape) // features, features))
+    rows = moves.reshape_to(node, x, (math.prod(x.shape) // features, features))
     y = operators.fully_connected(node, rows, matrix, weights.name, bias, weights.scales)
     return _activated(node, y)
 
@@ -157,17 +156,17 @@ def _is_flat(image: Sequence[int]) -> bool:
 
 def _add(node: TfliteNode) -> Value:
     node.align()
-    return _activated(node, operators.add(node))
+    return _activated(node, arithmetic.add(node))
 
 
 def _sub(node: TfliteNode) -> Value:
     node.align()
-    return _activated(node, operators.subtract(node))
+    return _activated(node, arithmetic.subtract(node))
 
 
 def _mul(node: TfliteNode) -> Value:
     node.align()
-    return _activated(node, operators.multiply(node))
+    return _activated(node, arithmetic.multiply(node))
 
 
 def _average_pool_2d(node: TfliteNode) -> Value:
@@ -185,7 +184,7 @@ def _mean(node: TfliteNode) -> Value:
     keep = bool(node.option("KeepDims", False))
     if rank == 4 and set(axes) != {1, 2} and not keep:
         raise Unsupported(f"axes {axes} of an image; [1, 2] expected")
-    return operators.mean(node, [PLANE_AXES[a] for a in axes] if rank == 4 else axes, keep)
+    return arithmetic.mean(node, [PLANE_AXES[a] for a in axes] if rank == 4 else axes, keep)
 
 
 def _pad(node: TfliteNode) -> Value:
@@ -196,7 +195,7 @@ def _pad(node: TfliteNode) -> Value:
     if pads[[0, 3]].any() or pads.max() > operators.MAX_CONV_ATTRIBUTE:
         raise Unsupported(f"pads {pads.tolist()}; zeros around the image expected")
     (top, bottom), (left, right) = pads[1:3].tolist()
-    return operators.pad(node, x, (top, left, bottom, right))
+    return moves.pad(node, x, (top, left, bottom, right))
 
 
 def _reshape(node: TfliteNode) -> Value:
@@ -209,12 +208,12 @@ def _reshape(node: TfliteNode) -> Value:
         return x
     images = [image for image in (x.shape, turned) if len(image) == 4]
     if all(map(_is_flat, images)):
-        return operators.reshape_to(node, x, turned)
+        return moves.reshape_to(node, x, turned)
     if turned != (x.shape[0], math.prod(x.shape[1:])):
         raise Unsupported(
             f"an image {list(x.shape)} to {list(turned)}; all of it in a row expected"
         )
-    rows = operators.reshape_to(node, x, turned)
+    rows = moves.reshape_to(node, x, turned)
     node.flattened[rows] = x.shape
     return rows
 
@@ -226,12 +225,12 @@ def _softmax(node: TfliteNode) -> Value:
     if len(x.shape) == 4 and math.prod(x.shape[2:]) > 1:
         raise Unsupported(f"an image {list(x.shape)}; one pixel expected")
     classes = x.shape[1] if len(x.shape) == 4 else x.shape[-1]
-    rows = operators.reshape_to(node, x, (math.prod(x.shape) // classes, classes))
-    return operators.reshape_to(node, node.emit("softmax", [rows], rows.shape), x.shape)
+    rows = moves.reshape_to(node, x, (math.prod(x.shape) // classes, classes))
+    return moves.reshape_to(node, node.emit("softmax", [rows], rows.shape), x.shape)
 
 
 def _clamp_to(name: str) -> Callable[[TfliteNode], Value]:
-    return lambda node: operators.clamp(node, *CLAMPS[name])
+    return lambda node: arithmetic.clamp(node, node.computed(0), *CLAMPS[name])
 
 
 def _same(node: TfliteNode) -> Value:
@@ -250,7 +249,7 @@ OPERATORS: dict[str, Callable[[TfliteNode], Value]] = {
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "DEQUANTIZE": _same,
     "FULLY_CONNECTED": _fully_connected,
-    "LOGISTIC": operators.sigmoid,
+    "LOGISTIC": arithmetic.sigmoid,
     "MEAN": _mean,
     "MUL": _mul,
     "PAD": _pad,
