@@ -178,7 +178,7 @@ goss_status goss_session_layer(const goss_session *session, uint32_t index, goss
         if (layer->inputs[i]) info->tensor_bytes += plain_bytes(layer->inputs[i]);
         if (!weights) continue;
         info->weight_bytes += weights->bytes;
-        if (i != 1 || !layer->macs) continue; /* a bias, a table, a constant operand: not what is multiplied */
+        if (i != 1 || !layer->dense_macs) continue; /* a bias, a table, a constant operand: not what is multiplied */
         info->weights += weights->all;
         info->nonzeros += weights->elements;
     }
