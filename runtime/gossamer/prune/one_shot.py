@@ -32,7 +32,6 @@ from .spaces import Layer, pose
 
 ALLOCATIONS = ("uniform", "global", "cost")
 __all__ = ["Budget", "load_costs", "quiet", "run"]
-STAGES = 8  # parts of the network that are refitted one behind the other
 MOST_MEASURED = 32  # inputs with which sensitivity is measured
 
 Progress = Callable[[str, int, int], None]
@@ -399,14 +398,10 @@ def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarra
 
 
 def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
-    """Prune and refit part by part: each part reads what the parts before it compute by then."""
-    size = max(1, -(-len(job.layers) // STAGES))
-    for begin in range(0, len(job.layers), size):
-        part = job.layers[begin : begin + size]
-        what = f"refitting layers {begin + 1} to {begin + len(part)} of {len(job.layers)}"
-        moments = job.moments(part, what)
-        for layer in part:
-            _refit_layer(layer, saliencies[layer.name], moments[layer.name])
+    """Prune and refit layer by layer: each reads what those before it compute by then."""
+    for number, layer in enumerate(job.layers, start=1):
+        moments = job.moments([layer], f"refitting layer {number} of {len(job.layers)}")
+        _refit_layer(layer, saliencies[layer.name], moments[layer.name])
 
 
 def _refit_layer(layer: _Weights, values: np.ndarray, moments: Moments) -> None:
