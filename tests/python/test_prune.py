@@ -13,7 +13,7 @@ from models.onnx_graphs import GraphBuilder
 import gossamer
 from gossamer import cli, zoo
 from gossamer.convert import read
-from gossamer.prune import reconstruction, saliency
+from gossamer.prune import one_shot, reconstruction, saliency
 from gossamer.prune.activations import Moments, moments
 from gossamer.prune.pattern import Pattern, keep_mask
 from gossamer.prune.report import PruneReport
@@ -224,7 +224,7 @@ def test_layers_can_be_left_out_and_wrong_names_are_named(dense: Path) -> None:
 
 def test_a_budget_weighs_layers_by_how_they_move_the_output(dense: Path) -> None:
     _, measured = pruned(dense, speedup=1.3, data=images(3))
-    assert any("was measured with 3 inputs" in note for note in measured.notes)
+    assert any("was measured with 2 inputs" in note for note in measured.notes)
     _, guessed = pruned(dense, speedup=1.3)
     assert any("taken to move the output alike" in note for note in guessed.notes)
     _, uniform = pruned(dense, sparsity=0.3, data=images(3), allocation="uniform")
@@ -241,6 +241,30 @@ def test_sensitivity_is_measured_with_some_of_the_inputs(dense: Path) -> None:
     assert [step for step in steps if step[0] == "measuring sensitivity"] == [
         ("measuring sensitivity", done, layers) for done in range(1, layers + 1)
     ]
+
+
+def test_sensitivity_is_measured_with_inputs_that_nothing_was_fitted_to(
+    dense: Path, monkeypatch
+) -> None:
+    fitted, measured = [], []
+    look, measure = one_shot.activations.moments, one_shot.sensitivity.measure
+
+    def moments_of(before, now, layers, inputs, progress):
+        fitted.append(inputs)
+        return look(before, now, layers, inputs, progress)
+
+    def measure_with(graph, prune, saliencies, inputs, **options):
+        measured.append(inputs)
+        return measure(graph, prune, saliencies, inputs, **options)
+
+    monkeypatch.setattr(one_shot.activations, "moments", moments_of)
+    monkeypatch.setattr(one_shot.sensitivity, "measure", measure_with)
+    pruned(dense, sparsity=0.3, data=images(5))
+    everything, others, *_ = fitted
+    assert (len(everything), len(others), len(measured[0])) == (5, 2, 3)
+    assert not {id(values) for values in others} & {id(values) for values in measured[0]}
+    _, report = pruned(dense, sparsity=0.3, data=images(1))
+    assert any("1 inputs, the same that" in note for note in report.notes)
 
 
 def test_a_share_that_cannot_be_reached_by_cost_is_refused_with_the_way_out() -> None:

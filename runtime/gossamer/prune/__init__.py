@@ -38,9 +38,10 @@ def prune(
 
     Channels are rearranged first, so that the blocks lose less; the network computes the same after
     that. Then the least salient blocks of each layer go, and the weights that stay are fitted to
-    what the layer computed before (least squares on what it reads), part by part from the input to
-    the output. Convolutions without groups and fully connected layers are pruned, except the first
-    and the last of them: they take little time, and the output depends on each of their weights.
+    what the layer computed before (least squares on what it reads), layer by layer from the input
+    to the output. Convolutions without groups and fully connected layers are pruned, except the
+    first and the last of them: they take little time, and the output depends on each of their
+    weights.
 
     Parameters
     ----------

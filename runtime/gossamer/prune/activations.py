@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..convert.ir import Graph, Node
+from ..convert.ir import Graph, Node, Value
 from ..convert.lower import lower
 from ..errors import InputError
 from ..session import InferenceSession
@@ -103,8 +103,8 @@ class _Run:
         wanted = set(layers)
         self.nodes = {node.name: node for node in graph.nodes if node.name in wanted}
         self.names: dict[str, str] = {}  # layer: the output, or the model's input, that it reads
-        outputs = {f"{index}": value for index, value in enumerate(graph.outputs.values())}
-        known = {value: name for name, value in outputs.items()}
+        outputs: dict[str, Value] = {}
+        known: dict[Value, str] = {}
         for node in self.nodes.values():
             value = node.inputs[0]
             if value in graph.inputs:
@@ -113,18 +113,30 @@ class _Run:
             name = known.setdefault(value, f"reads {len(known)}")
             outputs[name] = value
             self.names[node.name] = name
-        watched = Graph(graph.source, graph.inputs, outputs, graph.nodes)
-        self.session = InferenceSession(lower(watched, {}))
         self.outputs = list(outputs)
+        self.session = None  # where all layers read the model's inputs
+        if outputs:
+            self.session = InferenceSession(lower(_computing(graph, outputs), {}))
 
     def columns(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """For each layer the columns that it multiplies, (C + 1, columns), f64."""
-        results = self.session.run(None, dict(values))
-        seen = dict(values) | dict(zip(self.outputs, results, strict=True))
+        seen = dict(values)
+        if self.session:
+            seen |= zip(self.outputs, self.session.run(None, seen), strict=True)
         return {
             name: _columns(node, np.asarray(seen[self.names[name]]))
             for name, node in self.nodes.items()
         }
+
+
+def _computing(graph: Graph, outputs: dict[str, Value]) -> Graph:
+    """Give the part of a graph that computes some values."""
+    needed, nodes = set(outputs.values()), []
+    for node in reversed(graph.nodes):
+        if node.output in needed:
+            needed.update(node.inputs)
+            nodes.append(node)
+    return Graph(graph.source, graph.inputs, outputs, nodes[::-1])
 
 
 def _columns(node: Node, x: np.ndarray) -> np.ndarray:

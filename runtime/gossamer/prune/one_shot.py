@@ -29,7 +29,6 @@ from .spaces import Layer, pose
 
 ALLOCATIONS = ("uniform", "global", "cost")
 __all__ = ["Budget", "load_costs", "quiet", "run"]
-STAGES = 8  # parts of the network that are refitted one behind the other
 MOST_MEASURED = 32  # inputs with which sensitivity is measured
 
 Progress = Callable[[str, int, int], None]
@@ -95,15 +94,17 @@ class _Job:
     progress: Progress
     notes: list[str] = field(default_factory=list)
 
-    def moments(self, layers: Sequence[_Weights], what: str) -> dict[str, Moments]:
+    def moments(
+        self, layers: Sequence[_Weights], inputs: Sequence[dict[str, np.ndarray]], what: str
+    ) -> dict[str, Moments]:
         """Look at what layers read, by the layers' names."""
         names = [node.name for layer in layers for node in layer.nodes]
-        pictures = len(self.inputs)
+        pictures = len(inputs)
         seen = activations.moments(
             self.dense,
             self.graph,
             names,
-            self.inputs,
+            inputs,
             lambda done: self.progress(what, done, pictures),
         )
         return {
@@ -142,10 +143,10 @@ def run(
         job.notes.append(
             "without calibration data weights went by their size alone, and none was refitted"
         )
-    seen = job.moments(layers, "looking at activations") if inputs else {}
+    seen = job.moments(layers, inputs, "looking at activations") if inputs else {}
     saliencies = _saliencies(job, seen, budget.blocks)
     if budget.weighs_layers:
-        curves = _curves(job, seen, saliencies, budget.blocks, refitted)
+        curves = _curves(job, saliencies, budget.blocks, refitted)
         plans = _weigh(job, saliencies, budget, costs, curves)
     else:
         plans = _plan_alike(saliencies, budget)
@@ -253,16 +254,18 @@ def _weigh(
 
 
 def _curves(
-    job: _Job,
-    seen: Mapping[str, Moments],
-    saliencies: Mapping[str, np.ndarray],
-    pattern: Pattern,
-    refitted: bool,
+    job: _Job, saliencies: Mapping[str, np.ndarray], pattern: Pattern, refitted: bool
 ) -> dict[str, ErrorCurve] | None:
-    """Measure with some of the inputs how the output moves as each layer alone is pruned."""
-    if not seen:
+    """Measure how the output moves as each layer alone is pruned.
+
+    Weights are refitted to other inputs than those they are measured with: to their own ones they
+    always fit well, and best where weights are many and samples few, in the last layers.
+    """
+    if not job.inputs:
         job.notes.append("without calibration data all layers were taken to move the output alike")
         return None
+    measured, others = _split(job)
+    seen = job.moments(job.layers, others, "looking at activations to measure with")
     layers = {layer.name: layer for layer in job.layers}
 
     def prune(node: Node, sparsity: float) -> tuple[np.ndarray, np.ndarray]:
@@ -273,15 +276,25 @@ def _curves(
         fitted = reconstruction.refit(layer.before, keep, seen[node.name])
         return fitted, reconstruction.corrected_bias(bias, layer.before, fitted, seen[node.name])
 
-    inputs = job.inputs[:: -(-len(job.inputs) // MOST_MEASURED)]
-    job.notes.append(f"how much each layer moves the output was measured with {len(inputs)} inputs")
     return sensitivity.measure(
         job.graph,
         prune,
         saliencies,
-        inputs,
+        measured,
         progress=lambda done, total: job.progress("measuring sensitivity", done, total),
     )
+
+
+def _split(job: _Job) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.ndarray]]]:
+    """Choose inputs to measure sensitivity with, and those to fit to: the others."""
+    step = max(2, -(-len(job.inputs) // MOST_MEASURED))
+    measured = job.inputs[::step]
+    others = [values for number, values in enumerate(job.inputs) if number % step]
+    note = f"how much each layer moves the output was measured with {len(measured)} inputs"
+    if not others:
+        others, note = measured, f"{note}, the same that weights were fitted to"
+    job.notes.append(note)
+    return measured, others
 
 
 def _take_plans(job: _Job, plans: Mapping[str, LayerPlan]) -> None:
@@ -337,14 +350,10 @@ def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarra
 
 
 def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
-    """Prune and refit part by part: each part reads what the parts before it compute by then."""
-    size = max(1, -(-len(job.layers) // STAGES))
-    for begin in range(0, len(job.layers), size):
-        part = job.layers[begin : begin + size]
-        what = f"refitting layers {begin + 1} to {begin + len(part)} of {len(job.layers)}"
-        moments = job.moments(part, what)
-        for layer in part:
-            _refit_layer(layer, saliencies[layer.name], moments[layer.name])
+    """Prune and refit layer by layer: each reads what those before it compute by then."""
+    for number, layer in enumerate(job.layers, start=1):
+        moments = job.moments([layer], job.inputs, f"refitting layer {number} of {len(job.layers)}")
+        _refit_layer(layer, saliencies[layer.name], moments[layer.name])
 
 
 def _refit_layer(layer: _Weights, values: np.ndarray, moments: Moments) -> None:
