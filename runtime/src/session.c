@@ -136,7 +136,7 @@ static goss_status describe_value(const goss_session *session, bool input, uint3
     *info = (goss_tensor_info){
         .bytes = plain_bytes(value),
         .name = value->name,
-        .dtype = value->dtype,
+        .dtype = (int32_t)value->dtype,
         .rank = value->rank,
     };
     memcpy(info->dims, value->dims, sizeof info->dims);

@@ -182,7 +182,7 @@ def test_a_file_by_hand_runs() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"op": Op.CONV}, UnsupportedError, r"'image' is u8; only conv_pixels reads u8"),
+        ({"op": Op.CONV}, UnsupportedError, r"'image' is u8, f32 expected"),
         ({"normalization": (3, 3)}, ModelError, "normalization of 3 x 3 values; 2 x 3"),
         ({"normalization": (2, 4)}, ModelError, "normalization of 2 x 4 values; 2 x 3"),
         ({"normalization": (6,)}, ModelError, "input 3 has rank 1, 2 expected"),
