@@ -52,7 +52,9 @@ def scores_as_rows(graph: Graph) -> None:
             nodes += [] if node in gone else [node]
             continue
         (flatten,), (x, weights, bias) = flatten, node.inputs
-        if flatten.output.shape != node.output.shape[:2] or node.output in graph.outputs.values():
+        flattens = flatten.op in ("flatten", "reshape")
+        same = flatten.output.shape == node.output.shape[:2]
+        if not (flattens and same) or node.output in graph.outputs.values():
             nodes.append(node)
             continue
         flat = Value(f"{x.name}.flat", x.shape[:2], bounds=x.bounds)
