@@ -74,3 +74,21 @@ def wheels() -> dict[str, Path]:
     if not index.exists():
         pytest.skip("dist/ has no wheels: run `make wheels`")
     return {name: ROOT / "dist" / file for name, file in json.loads(index.read_text()).items()}
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """A quantized network, whose every byte must be the same on all targets."""
+    pytest.importorskip("gossamer")
+    from models.quantized_graphs import sample
+
+    return sample()
+
+
+@pytest.fixture
+def sample_files(sample, tmp_path: Path) -> list[str]:
+    """The same as files for `tests/hash_outputs.py`."""
+    files = {"model.goss": sample.data, "image": sample.x.tobytes()}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    return [str(tmp_path / name) for name in files]

@@ -132,9 +132,9 @@ def show(what: str, done: int, total: int) -> None:
 
 
 def convert(model: str, models: Path, path: Path) -> None:
-    """Convert a model, with its labels."""
+    """Convert a model to f32, with its labels."""
     metadata = {"labels": (models / "imagenet_labels.txt").read_text()}
-    gossamer.convert(models / f"{model}.tflite", path, metadata=metadata)
+    gossamer.convert(models / f"{model}.tflite", path, metadata=metadata, dequantize=True)
 
 
 def decode(

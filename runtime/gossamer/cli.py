@@ -272,10 +272,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     quantizer.add_argument(
         "--calibration",
-        choices=("percentile", "minmax", "mse"),
-        default="percentile",
-        help="how much of what occurs ranges cover: all but the share beyond --percentile, all, or "
-        "what makes the squared error of rounding smallest (default: percentile)",
+        choices=("mse", "percentile", "minmax"),
+        default="mse",
+        help="how much of what occurs ranges cover: what makes the squared error of rounding "
+        "smallest, all but the share beyond --percentile, or all (default: mse)",
     )
     quantizer.add_argument("--percentile", type=float, default=99.99, help="default: 99.99")
     quantizer.add_argument(

@@ -1,7 +1,6 @@
 #include "quantized.h"
 
 #include <float.h>
-#include <math.h>
 
 #include "error.h"
 
@@ -61,18 +60,25 @@ goss_status goss_layer_need_same_scale(const goss_layer *layer, goss_error *erro
                      x->zero_point);
 }
 
+static float clip(double x, float least, float most)
+{
+    const float rounded = (float)x;
+    return rounded < least ? least : rounded > most ? most : rounded;
+}
+
 goss_target_i8 goss_target_of(const goss_value *output, float min, float max)
 {
     if (output->dtype != GOSS_DTYPE_U7) return (goss_target_i8){min, max, 0};
-    const float low = (float)((double)min / (double)output->scale), high = (float)((double)max / (double)output->scale);
     const float least = (float)-output->zero_point, most = (float)(GOSS_U7_MAX - output->zero_point);
-    return (goss_target_i8){low > least ? low : least, high < most ? high : most, output->zero_point};
+    const double scale = (double)output->scale;
+    return (goss_target_i8){clip((double)min / scale, least, most), clip((double)max / scale, least, most),
+                            output->zero_point};
 }
 
 goss_status goss_layer_factor(const goss_layer *layer, double scale, double divisor, float *factor, goss_error *error)
 {
     *factor = (float)(scale / divisor);
-    if (fabsf(*factor) <= FLT_MAX) return GOSS_OK;
+    if (*factor >= -FLT_MAX && *factor <= FLT_MAX) return GOSS_OK;
     return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): %g over a scale of %g is too large a number",
                      layer->name, layer->op->name, scale, divisor);
 }

@@ -15,6 +15,7 @@ from models import odd_sizes
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SCRIPT = HERE.parent / "classify_pixels.py"
+HASH_SCRIPT = HERE.parent / "hash_outputs.py"
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +43,10 @@ def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
-def run(python: str, installed: Path, *arguments: str | Path) -> str:
+def run(python: str, installed: Path, *arguments: str | Path, cpu: str = "max") -> str:
     result = subprocess.run(
         [python, *arguments],
-        env=os.environ | {"PYTHONPATH": str(installed)},
+        env=os.environ | {"PYTHONPATH": str(installed), "QEMU_CPU": cpu},
         capture_output=True,
         text=True,
         timeout=600,
@@ -63,7 +64,7 @@ def test_session_runs_through_both_bindings(python: str, installed: Path, bindin
         "(p,) = session.run(None, {'image': np.zeros((1, 3, 32, 32), np.float32)})\n"
         "print(session.isa, p.shape, round(float(p.sum()), 5))"
     )
-    assert run(python, installed, "-c", code).strip() == "neon (1, 10) 1.0"
+    assert run(python, installed, "-c", code).strip() == "neon_dotprod (1, 10) 1.0"
 
 
 RUN_CASES = """
@@ -71,7 +72,7 @@ import sys
 import gossamer, numpy as np
 for folder in sys.argv[1:]:
     session = gossamer.InferenceSession(f"{folder}/model.goss")
-    assert session.isa == "neon"
+    assert session.isa == "neon_dotprod"
     names = [output.name for output in session.get_outputs()]
     outputs = session.run(names, {"x": np.load(f"{folder}/x.npy")})
     np.savez(f"{folder}/outputs.npz", **dict(zip(names, outputs)))
@@ -96,5 +97,16 @@ def test_arm_names_every_photo_as_this_machine_does(
     check_answers(report, photos)
     assert report["machine"] == "aarch64"
     assert report["binding"] == "CffiBinding"
-    assert report["isa"] == "neon"
+    assert report["isa"] == "neon_dotprod"
     assert {answer["type"] for answer in report["answers"]} == {"ndarray"}
+
+
+@pytest.mark.parametrize(
+    ("cpu", "isas"),
+    [("cortex-a53", {"neon", "generic"}), ("cortex-a76", {"neon_dotprod", "neon", "generic"})],
+)
+def test_quantized_networks_give_this_machines_bytes(
+    python, installed, sample, sample_files, cpu: str, isas: set[str]
+) -> None:
+    hashes = json.loads(run(python, installed, HASH_SCRIPT, *sample_files, cpu=cpu))
+    assert hashes == dict.fromkeys(isas, sample.sha256)

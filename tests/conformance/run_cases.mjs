@@ -12,6 +12,7 @@ import { NativeSession } from "../../web/src/native_session.mjs";
 
 try {
   v8.setFlagsFromString("--experimental-wasm-relaxed-simd"); // which newer versions of node do without
+  v8.setFlagsFromString("--no-liftoff"); // whose dot product of bytes is wrong in versions that have the flag
 } catch {
   // the flag is gone
 }

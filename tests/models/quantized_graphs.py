@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import NamedTuple
+
 import numpy as np
 
+import gossamer
 from gossamer.convert.ir import Graph, Node, Value, no_clamp
 from gossamer.convert.lower import lower
 
@@ -50,7 +54,7 @@ class QuantizedGraph:
 
     def clamp(self) -> dict[str, float]:
         choices = [no_clamp(), {"min": 0.0, "max": np.inf}, {"min": 0.0, "max": 6.0}]
-        return choices[self.random.integers(3)]
+        return choices[self.random.integers(len(choices))]
 
     def conv(
         self,
@@ -160,3 +164,19 @@ def network(seed: int) -> QuantizedGraph:
     z = g.global_average_pool(z, keep_dims=False)
     g.output = g.fully_connected(z, 7, f32=True)
     return g
+
+
+class Sample(NamedTuple):
+    """A network, its input ``image``, and the hash of the bytes that this machine computes."""
+
+    data: bytes
+    x: np.ndarray
+    sha256: str
+
+
+def sample() -> Sample:
+    """Make the one that tests of all targets share."""
+    g = network(0)
+    data, x = g.file(g.output), g.feed()
+    (y,) = gossamer.InferenceSession(data).run(None, {"image": x})
+    return Sample(data, x, hashlib.sha256(y.tobytes()).hexdigest())

@@ -15,8 +15,7 @@ f32 = np.float32
 
 def target(v, y, low=-math.inf, high=math.inf):
     """What f32 results `v` become in the output."""
-    low = max(f32(low / y.scale), f32(0 - y.zero_point))
-    high = min(f32(high / y.scale), f32(127 - y.zero_point))
+    low, high = np.clip(f32([low / y.scale, high / y.scale]), -y.zero_point, 127 - y.zero_point)
     assert v.dtype == f32
     return y.zero_point + np.rint(np.minimum(np.maximum(v, low), high)).astype(np.int64)
 

@@ -420,25 +420,30 @@ def test_the_file_of_an_error_is_named(tmp_path: Path) -> None:
 
 # ---- Anything at all ----------------------------------------------------------------------------
 
-PLACES = st.one_of(
-    [
-        st.integers(offset, offset + size - 1)
-        for offset, size in map(GossFile(CONTENT).section, SECTIONS)
-    ]
-)
 SIZE_WORTH_RUNNING = 1 << 24
 
 
-@hypothesis.settings(max_examples=1500, derandomize=True)
-@hypothesis.given(st.lists(st.tuples(PLACES, st.integers(0, 255)), min_size=1, max_size=6))
-def test_altered_files_with_right_checksums_run_or_are_refused(
-    changes: list[tuple[int, int]],
-) -> None:
-    file = GossFile(CONTENT)
-    for position, value in changes:
+def places(content: bytes) -> st.SearchStrategy[int]:
+    sections = map(GossFile(content).section, SECTIONS)
+    return st.one_of([st.integers(offset, offset + size - 1) for offset, size in sections if size])
+
+
+@st.composite
+def altered_files(draw: st.DrawFn) -> bytes:
+    """Some bytes of a file are others; checksums are right."""
+    content = draw(st.sampled_from([CONTENT, tiny_models.quantized()]))
+    changes = st.lists(st.tuples(places(content), st.integers(0, 255)), min_size=1, max_size=6)
+    file = GossFile(content)
+    for position, value in draw(changes):
         file.bytes[position] = value
+    return bytes(file.repair().bytes)
+
+
+@hypothesis.settings(max_examples=2000, derandomize=True)
+@hypothesis.given(altered_files())
+def test_altered_files_with_right_checksums_run_or_are_refused(content: bytes) -> None:
     try:
-        session = InferenceSession(file.repair().bytes)
+        session = InferenceSession(content)
     except gossamer.GossamerError as error:
         assert str(error)
         return
@@ -446,7 +451,7 @@ def test_altered_files_with_right_checksums_run_or_are_refused(
     if session.info.arena_bytes < SIZE_WORTH_RUNNING and all(
         np.prod(arg.shape) < SIZE_WORTH_RUNNING for arg in inputs
     ):
-        session.run(None, {arg.name: np.ones(arg.shape, np.float32) for arg in inputs})
+        session.run(None, {arg.name: np.ones(arg.shape, arg.dtype) for arg in inputs})
 
 
 @hypothesis.settings(max_examples=500, derandomize=True)

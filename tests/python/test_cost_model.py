@@ -1,5 +1,6 @@
 """Costs of storing weights: the tables that ship, files of one's own, measuring."""
 
+import dataclasses
 import json
 from dataclasses import astuple
 
@@ -50,6 +51,16 @@ def test_zeros_pay_on_every_target(target):
     weights = random.normal(size=(256, 256)) * np.repeat(random.random((64, 256)) >= 0.3, 4, axis=0)
     assert choose_storage(weights, Use.CONV, costs).reason.startswith("sparse")
     assert choose_storage(np.ones((256, 256)), Use.CONV, costs).reason.startswith("dense")
+
+
+def test_int8_costs_what_f32_does_until_it_is_measured(tmp_path):
+    assert COSTS.of_i8("conv").blocks == {rows: CONV.blocks[rows] for rows in (1, 4)}
+    measured = MatrixCost({1: BlockCost(5, 6, 7), 4: BlockCost(8, 9, 10)})
+    cost_model.save(dataclasses.replace(COSTS, i8_conv=measured), tmp_path / "costs.json")
+    found = cost_model.load("mine", tmp_path / "costs.json")
+    assert found.of_i8("conv") == measured
+    assert found.i8_fully_connected is None
+    assert found.of_i8("fully_connected").blocks[4] == FULLY_CONNECTED.blocks[4]
 
 
 def test_costs_of_rows_that_blocks_do_not_divide():

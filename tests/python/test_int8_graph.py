@@ -116,6 +116,26 @@ def test_pixels_are_normalised_on_the_way_to_int8() -> None:
     assert pixels.scale == pytest.approx(2 / 127) and pixels.zero_point in (63, 64)
 
 
+def test_scores_of_a_pointwise_layer_are_real_numbers() -> None:
+    x, y, flat = Value("x", (1, 8, 1, 1)), Value("y", (1, 3, 1, 1)), Value("flat", (1, 3))
+    data = np.ones((3, 8, 1, 1), np.float32)
+    inputs = [x, Value("w", data.shape, data), Value("b", (3,), np.zeros(3, np.float32))]
+    nodes = [
+        Node("conv", "scores", "Conv", inputs, y, conv_attributes(1)),
+        Node("flatten", "flatten", "Flatten", [y], flat),
+    ]
+    graph = Graph("test", [x], {"flat": flat}, nodes)
+    int8_choice.prepare(graph)
+    found = int8.quantize_graph(graph, everything(graph), int8_choice.candidates(graph))
+    assert kinds(found) == [("quantize", "u7"), ("flatten", "u7"), ("fully_connected", "f32")]
+
+
+def test_a_graph_of_which_nothing_is_quantized_stays_as_it_is() -> None:
+    graph = network("mobilenet_v1")
+    nodes = list(graph.nodes)
+    assert int8.quantize_as_source(graph) is graph and graph.nodes == nodes
+
+
 def test_sums_that_do_not_fit_32_bits_stay_f32() -> None:
     data = np.zeros((1, 140_000), np.float32)
     weights, bias = Value("w", data.shape, data), Value("b", (1,), np.zeros(1, np.float32))

@@ -121,6 +121,15 @@ def test_dequantized_it_computes_with_the_numbers_that_are_meant(quantized: Path
         np.testing.assert_allclose(found, wanted, atol=0.03)
 
 
+def test_it_answers_as_onnxruntime_does(quantized: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = gossamer.InferenceSession(gossamer.convert(quantized, None))
+    theirs = onnxruntime.InferenceSession(quantized, providers=["CPUExecutionProvider"])
+    for image in images(4, seed=1):
+        (found,), (wanted,) = (s.run(None, {"x": image}) for s in (session, theirs))
+        np.testing.assert_allclose(found, wanted, atol=0.06)
+
+
 def pytorch_style(*, clip: tuple[int, int] | None = None) -> onnx.ModelProto:
     """Quantized between layers, weights in one go; 7 bits are a Clip between the two."""
     g = GraphBuilder(x=SHAPE)

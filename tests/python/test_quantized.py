@@ -161,6 +161,14 @@ def test_all_zero_points_and_the_ends_of_the_range() -> None:
         check(g.file(y), x)
 
 
+@pytest.mark.parametrize(("low", "high"), [(-1e9, -1e8), (1e8, 1e9), (-np.inf, -1e9)])
+def test_a_clamp_outside_of_the_range_gives_its_end(low: float, high: float) -> None:
+    g = QuantizedGraph(2, (1, 4, 3, 3), zero_point=60)
+    y = g.add(g.x, g.x)
+    g.nodes[-1].attributes = {"min": low, "max": high}
+    check(g.file(y), g.feed())
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_quantized_files_are_read_and_written_as_the_same_bytes(seed: int) -> None:
     g = network(seed)

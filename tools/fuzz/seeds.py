@@ -16,5 +16,6 @@ for build in (
     tiny_models.sums,
     tiny_models.every_operator,
     tiny_models.windows,
+    tiny_models.quantized,
 ):
     (folder / f"{build.__name__}.goss").write_bytes(build())

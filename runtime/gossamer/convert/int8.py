@@ -164,6 +164,8 @@ def quantize_as_source(graph: Graph) -> Graph:
     Graph
         The same one where the source quantizes no layer with weights.
     """
+    if not any(value.bounds for node in graph.nodes for value in (*node.inputs, node.output)):
+        return graph
     prepare(graph)
     nodes, parameters = _quantized_in_source(graph)
     if not any(node.op in MATRICES for node in nodes):

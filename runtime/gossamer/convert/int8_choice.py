@@ -52,24 +52,20 @@ def scores_as_rows(graph: Graph) -> None:
             nodes += [] if node in gone else [node]
             continue
         (flatten,), (x, weights, bias) = flatten, node.inputs
-        if flatten.output.shape != node.output.shape[:2] or node.output in graph.outputs.values():
+        flattens = flatten.op in ("flatten", "reshape")
+        same = flatten.output.shape == node.output.shape[:2]
+        if not (flattens and same) or node.output in graph.outputs.values():
             nodes.append(node)
             continue
         flat = Value(f"{x.name}.flat", x.shape[:2], bounds=x.bounds)
         matrix = Value(weights.name, weights.shape[:2], weights.data.reshape(weights.shape[:2]))
         if weights.scales is not None:
             matrix.scales = weights.scales.reshape(weights.scales.shape[:2])
+        inputs = [flat, matrix, bias]
         bounds = {name: node.attributes[name] for name in ("min", "max")}
         nodes += [
             Node("flatten", f"{node.name}.flatten", "flatten", [x], flat),
-            Node(
-                "fully_connected",
-                node.name,
-                node.origin,
-                [flat, matrix, bias],
-                flatten.output,
-                bounds,
-            ),
+            Node("fully_connected", node.name, node.origin, inputs, flatten.output, bounds),
         ]
         gone.add(flatten)
     graph.nodes = nodes
@@ -81,6 +77,7 @@ def _looks_at_one_pixel(node: Node) -> bool:
         and len(node.inputs) == 3
         and node.attributes["groups"] == 1
         and "activation" not in node.attributes
+        and not any(node.attributes["pads"])
         and node.inputs[0].shape[2:] == node.output.shape[2:] == node.inputs[1].shape[2:] == (1, 1)
     )
 

@@ -351,11 +351,12 @@ def choose_i8_storage(
         cost, area = costs.of_i8("fully_connected"), area or PIXEL
     else:
         cost, area = costs.of_i8("conv"), area or costs.area({MANY_PIXELS: 1})
-    present = {rows: i8_blocks(weights, rows).any(axis=(2, 3)) for rows in I8_PATTERNS.values()}
     if asked in I8_PATTERNS:
         rows = I8_PATTERNS[asked]
-        storage = Storage.DENSE if present[rows].all() else Storage.SPARSE
+        whole = i8_blocks(weights, rows).any(axis=(2, 3)).all()
+        storage = Storage.DENSE if whole else Storage.SPARSE
         return Choice(rows, storage, f"{storage.name.lower()}: {asked} was asked for")
+    present = {rows: i8_blocks(weights, rows).any(axis=(2, 3)) for rows in I8_PATTERNS.values()}
 
     def cheapest_as(storage: Storage, sizes: Iterable[int]) -> tuple[float, int]:
         stored = {rows: stored_i8_matrix(weights, rows, storage) for rows in sizes}

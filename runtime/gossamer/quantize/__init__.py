@@ -21,7 +21,7 @@ def quantize(
     *,
     data: str | os.PathLike[str] | Iterable[Any],
     limit: int = 256,
-    calibration: str = "percentile",
+    calibration: str = "mse",
     percentile: float = 99.99,
     keep_f32: Sequence[str] = (),
     equalize: bool = True,
@@ -52,8 +52,8 @@ def quantize(
     limit
         Take at most so many pictures or arrays.
     calibration
-        How ranges are chosen: "minmax" covers all that was seen, "percentile" leaves out what lies
-        beyond `percentile`, "mse" covers what makes the squared error of rounding smallest.
+        How ranges are chosen: "mse" covers what makes the squared error of rounding smallest,
+        "percentile" all that was seen but what lies beyond `percentile`, "minmax" all of it.
     percentile
         Above 50, to 100.
     keep_f32
@@ -90,6 +90,17 @@ def quantize(
     Jacob et al. (arXiv:1712.05877) for the arithmetic, Nagel et al. (arXiv:1906.04721) for
     equalization and bias correction. Activations have 7 bits since browsers' fastest instruction
     for products of whole numbers is only defined for those.
+
+    Why these defaults: the embedded network, calibrated with 128 pictures; on 2,500 others, top-1
+    (f32: 88.28 %) and agreement with f32:
+
+    ============  ================  ================
+    calibration   biases corrected  left alone
+    ============  ================  ================
+    "mse"         88.04 %, 99.16 %  88.60 %, 98.36 %
+    "percentile"  88.32 %, 98.80 %  88.52 %, 98.32 %
+    "minmax"      88.36 %, 98.76 %  88.52 %, 98.32 %
+    ============  ================  ================
     """
     try:
         from . import post_training

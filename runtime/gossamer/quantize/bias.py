@@ -10,7 +10,7 @@ from ..convert.int8_choice import MATRICES
 from ..convert.ir import Graph, Node, Value
 from .observation import Inputs, Watched
 
-STAGES = 8  # parts of the network: each reads what the parts before it compute by then
+MOST_INPUTS = 32  # that each layer is run with, one behind the other
 
 
 def correct(
@@ -26,20 +26,17 @@ def correct(
     inputs
         What to run.
     progress
-        Called after each stage with how many are done, and how many there are.
+        Called after each layer with how many are done, and how many there are.
     """
+    inputs = inputs[:: -(-len(inputs) // MOST_INPUTS)]
     before = {node.name: node for node in real.nodes}
     layers = [node for node in whole.nodes if node.op in MATRICES and node.inputs[1].dtype == "i8"]
     wanted = _mean_outputs(real, [before[node.name] for node in layers], inputs)
-    size = max(1, -(-len(layers) // STAGES))
-    starts = range(0, len(layers), size)
-    for done, begin in enumerate(starts, start=1):
-        part = layers[begin : begin + size]
-        for node, found in zip(part, _mean_outputs(whole, part, inputs), strict=True):
-            bias = node.inputs[2]
-            expected = wanted[layers.index(node)]
-            bias.data = (bias.data + expected - found).astype(np.float32)
-        progress(done, len(starts))
+    for done, (node, expected) in enumerate(zip(layers, wanted, strict=True), start=1):
+        (found,) = _mean_outputs(whole, [node], inputs)
+        bias = node.inputs[2]
+        bias.data = (bias.data + expected - found).astype(np.float32)
+        progress(done, len(layers))
 
 
 def _mean_outputs(graph: Graph, layers: Sequence[Node], inputs: Inputs) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..convert import pack, passes
 from ..convert.ir import Graph, Node, Value
 from ..convert.lower import lower
 from ..errors import InputError
@@ -31,13 +32,19 @@ class Watched:
                 nodes.append(Node("dequantize", real.name, "dequantize", [value], real))
                 value = real
             outputs[f"watched.{number}"] = value
-        self.session = InferenceSession(
-            lower(Graph(graph.source, graph.inputs, outputs, nodes), {})
-        )
+        watched = Graph(graph.source, graph.inputs, outputs, nodes)
+        passes.remove_unused(watched)
+        storage = {  # what is asked for needs no search
+            node.name: "4x4" if node.inputs[1].dtype == "i8" else "4x1"
+            for node in watched.nodes
+            if pack.has_matrix(node)
+        }
+        content = lower(watched, {}, storage=storage)
+        self.session = InferenceSession(content) if self.values else None
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:
         """Run once: what each of the values holds."""
-        found = self.session.run(None, dict(inputs)) if self.values else []
+        found = self.session.run(None, dict(inputs)) if self.session else []
         seen = dict(zip(self.values, found, strict=True))
         return seen | {value: np.asarray(inputs[value.name]) for value in self.fed}
 

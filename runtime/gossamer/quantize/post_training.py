@@ -31,7 +31,7 @@ class Options:
     """The arguments of `gossamer.quantize` that say how."""
 
     limit: int = 256
-    calibration: str = "percentile"
+    calibration: str = "mse"
     percentile: float = 99.99
     keep_f32: tuple[str, ...] = ()
     equalize: bool = True
