@@ -32,6 +32,8 @@ def convert(
     Batch normalization is folded into the weights, activations into the layers before them, and
     weights that contain enough zeros are stored sparse: in the way that, by measured costs, runs
     fastest. The file runs everywhere, whatever it was chosen for. Nothing is rounded or pruned.
+    Whole numbers and truth values that a model computes, such as places of largest scores, are
+    f32, and so are outputs of them: exact below 2^24.
 
     Parameters
     ----------
