@@ -28,6 +28,7 @@ static inline float sign(float x) { return (float)(x > 0) - (float)(x < 0); }
         for (size_t row = 0; row < a->rows; row++) {                                                                   \
             const float *x = a->x + row * a->stride;                                                                   \
             float *y = a->y + row * a->stride;                                                                         \
+            GOSS_ROLLED                                                                                                \
             for (size_t i = 0; i < a->count; i++) y[i] = function(x[i]);                                               \
         }                                                                                                              \
     }

@@ -24,6 +24,7 @@ are about one operator each, and of the models from exporters that come as files
 - **as it is**: all inputs of the graph are computed tensors, weights and axes too.
 - **constants**: the inputs after the first as initializers; of cases with several inputs.
 - passed: shapes, dtypes, and numbers within the case's own tolerances, here and in WebAssembly.
+  Truth values, int32 and int64 come out as f32; they must be exactly right.
 - refused: by an error that names the operator, the attribute or the dtype that the engine lacks.
 - a wrong answer, a crash or an error that names nothing fails the test; there are none.
 

@@ -34,7 +34,7 @@ class Tensor:
 class Op:
     name: str
     inputs: Sequence[str]
-    output: str
+    output: str  # or several, with spaces between them
     options: Mapping[str, int | float | bool] = field(default_factory=dict)
     options_type: str = ""
 
@@ -114,7 +114,8 @@ def _operator_code(b, name: str) -> int:
 
 def _operator(b, op: Op, code: int, numbers: Mapping[str, int]) -> int:
     inputs = _ints(b, [numbers.get(name, -1) for name in op.inputs])
-    fields = [("Inputs", inputs), ("Outputs", _ints(b, [numbers[op.output]]))]
+    outputs = [numbers[name] for name in op.output.split()]
+    fields = [("Inputs", inputs), ("Outputs", _ints(b, outputs))]
     if op.options_type:
         options = _table(b, op.options_type, op.options.items())
         kind = getattr(tflite.BuiltinOptions, op.options_type)

@@ -42,6 +42,9 @@ def convert(
     and fit into -127..127; other output channels are rounded anew, which is logged. Activations
     keep their ranges, with 7 bits instead of 8. Inputs and outputs are real numbers.
 
+    Whole numbers and truth values that a model computes, such as places of largest scores, are
+    f32, and so are outputs of them: exact below 2^24.
+
     Parameters
     ----------
     src

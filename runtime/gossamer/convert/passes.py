@@ -12,6 +12,7 @@ from .gates import fuse_gates
 from .goss_file import MAX_RANK
 from .ir import Graph, Node, Value, no_clamp
 from .normalizations import fuse_normalizations
+from .transposes import merge_transposes, simplify_transposes
 
 _Merge = Callable[[Node, Node], bool]
 
@@ -43,6 +44,9 @@ def optimize(graph: Graph) -> None:
     fuse(graph, merge_clamp)
     fuse(graph, merge_activation)
     fuse_shuffles(graph)
+    merge_transposes(graph)
+    remove_unused(graph)
+    merge_reshapes(graph)
     simplify_transposes(graph)
     merge_reshapes(graph)
     fuse(graph, merge_reshape_into_pool)
@@ -320,74 +324,6 @@ def fuse_shuffles(graph: Graph) -> None:
             if uses[parted.output] == 1:
                 gone.add(parted.output)
     graph.nodes = [node for node in graph.nodes if node.output not in gone]
-
-
-def simplify_transposes(graph: Graph) -> None:
-    """Merge transposes that follow each other, and let them see as few axes as they can.
-
-    Axes of one element, and neighbours that stay so, are no concern of theirs. What is no image has
-    no padding then.
-    """
-    _merge_transposes(graph)
-    uses, producers = graph.use_counts(), graph.producers()
-    reshaped = {value for node in graph.nodes if node.op == "reshape" for value in node.inputs}
-    nodes = []
-    for node in graph.nodes:
-        nodes.append(node)
-        if node.op != "transpose":
-            continue
-        (x,), axes = node.inputs, node.attributes["axes"]
-        shape, order = _fewest_axes(x.shape, axes)
-        before = producers.get(x)
-        flat = (before and before.op == "reshape") or node.output in reshaped
-        image = len(axes) == 4 and len(shape) < 4 and not (flat and uses[node.output] == 1)
-        if len(shape) == len(axes) or image:
-            continue
-        viewed = Value(f"{node.name}.axes", shape)
-        turned = Value(node.output.name, tuple(shape[axis] for axis in order))
-        nodes[-1:] = [
-            Node("reshape", node.name, node.origin, [x], viewed),
-            Node("transpose", node.name, node.origin, [viewed], turned, {"axes": order}),
-            Node("reshape", node.name, node.origin, [turned], node.output),
-        ]
-    graph.nodes = nodes
-    for node in graph.nodes:
-        if node.op == "transpose" and len(node.output.shape) > MAX_RANK:
-            axes = list(node.attributes["axes"])
-            graph.add_problem(node, f"axes {axes}; at most {MAX_RANK} expected")
-
-
-def _merge_transposes(graph: Graph) -> None:
-    """Let the last of several transposes do the work of all."""
-    producers = graph.producers()
-    for node in graph.nodes:
-        before = producers.get(node.inputs[0]) if node.op == "transpose" else None
-        if before and before.op == "transpose":
-            first, second = before.attributes["axes"], node.attributes["axes"]
-            node.inputs = list(before.inputs)
-            node.attributes["axes"] = tuple(first[axis] for axis in second)
-    for node in graph.nodes:
-        axes = node.attributes["axes"] if node.op == "transpose" else None
-        if axes == tuple(range(len(node.output.shape))):
-            node.op, node.attributes = "reshape", {}
-    remove_unused(graph)
-    merge_reshapes(graph)
-
-
-def _fewest_axes(
-    shape: tuple[int, ...], axes: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A shape with fewer axes, and the order in which it gives the same."""
-    wide = [axis for axis in sorted(axes) if shape[axis] > 1]
-    groups: list[list[int]] = []
-    for axis in (axis for axis in axes if shape[axis] > 1):
-        if groups and wide.index(axis) == wide.index(groups[-1][-1]) + 1:
-            groups[-1].append(axis)
-        else:
-            groups.append([axis])
-    ordered = sorted(groups)
-    sizes = tuple(math.prod(shape[axis] for axis in group) for group in ordered)
-    return sizes, tuple(ordered.index(group) for group in groups)
 
 
 def merge_activation(first: Node, second: Node) -> bool:

@@ -17,7 +17,8 @@ from ..errors import InputError, ModelError
 from .ir import Graph, Node, Problem, SourceNode, Value
 from .node_reader import MAX_ELEMENTS, Unsupported
 from .tflite_file import NONE, Operator, Tensor, read_model
-from .tflite_operators import OPERATORS, TfliteNode
+from .tflite_node import TfliteNode
+from .tflite_operators import OPERATORS
 
 REAL = ("FLOAT32", "UINT8", "INT8", "INT16")  # the latter where they are quantized
 
@@ -67,6 +68,8 @@ class _Importer:
     def run(self) -> Graph:
         inputs = [self.input(number) for number in self.model.inputs]
         operators = self.needed_operators()
+        self.read_numbers = {n for operator in operators for n in operator.inputs}
+        self.read_numbers.update(self.model.outputs)
         for operator in operators:
             self.read_operator(operator)
         outputs: dict[str, Value] = {}
@@ -78,7 +81,7 @@ class _Importer:
             if outputs[name].data is not None:
                 self.problem("output", name, "constant; a computed tensor expected")
             if outputs[name] in self.flattened:
-                self.problem("output", name, "a flattened image; the image itself expected")
+                outputs[name] = self.pixels_in_a_row(outputs[name], number)
         if not inputs or not outputs:
             raise ModelError(
                 f"{self.source}: inputs and outputs expected, found {len(inputs)} and "
@@ -91,6 +94,14 @@ class _Importer:
             for operator in operators
         ]
         return graph
+
+    def pixels_in_a_row(self, value: Value, number: int) -> Value:
+        """An output that is a flattened image, in the file's order."""
+        node = TfliteNode(
+            self.source, [self.tensor(number)], Operator("RESHAPE", (), ()), [value], self.flattened
+        )
+        self.nodes.extend(node.emitted)
+        return node.value(0)
 
     def normalization(self) -> dict[str, str]:
         """How pixels of u8 become the real numbers that the only input takes."""
@@ -164,31 +175,40 @@ class _Importer:
             if number in self.values:
                 name = self.tensor(number).name
                 raise ModelError(f"{self.source}: {reader} writes '{name}', which exists already")
-        self.values[operator.outputs[0]] = self.result(operator, output, inputs)
-        for number in operator.outputs[1:]:
+        results = self.results(operator, inputs)
+        self.values.update(zip(operator.outputs, results, strict=False))
+        for number in operator.outputs[len(results) :]:
+            if number in self.read_numbers:
+                self.problem(operator.name, output.name, "another output; only the first expected")
             self.values[number] = Value(self.tensor(number).name, None)
 
-    def result(self, operator: Operator, output: Tensor, inputs: list[Value | None]) -> Value:
-        unknown = Value(output.name, None)
+    def results(self, operator: Operator, inputs: list[Value | None]) -> list[Value]:
+        outputs = [self.tensor(number) for number in operator.outputs]
+        output = outputs[0]
+        unknown = [Value(tensor.name, None) for tensor in outputs]
         if operator.name not in OPERATORS:
             self.problem(operator.name, output.name, "no such operator in the engine")
             return unknown
         if any(value is not None and value.shape is None for value in inputs):
             return unknown
         try:
-            if not is_real(output):
-                raise Unsupported(f"a {output.type} result; FLOAT32, or quantized, expected")
-            node = TfliteNode(self.source, output, operator, inputs, self.flattened)
-            value = OPERATORS[operator.name](node)
+            for each in outputs:
+                if not is_real(each):
+                    raise Unsupported(f"a {each.type} result; FLOAT32, or quantized, expected")
+            node = TfliteNode(self.source, outputs, operator, inputs, self.flattened)
+            found = OPERATORS[operator.name](node)
         except Unsupported as reason:
             self.problem(operator.name, output.name, str(reason))
             return unknown
         self.nodes.extend(node.emitted)
-        if node.emitted:
-            value.name = output.name
-            value.bounds = output.bounds() if output.has_8_bits else None
-        self.check_size(node, value, output)
-        return value
+        values = found if isinstance(found, list) else [found]
+        if node.emitted and not isinstance(found, list):
+            found.name = output.name
+        for value, tensor in zip(values, outputs, strict=False):
+            if node.emitted:
+                value.bounds = tensor.bounds() if tensor.has_8_bits else None
+            self.check_size(node, value, tensor)
+        return values
 
     def check_size(self, node: TfliteNode, value: Value, output: Tensor) -> None:
         """Compare a result's size, but for the batch, with the one in the file."""
