@@ -181,6 +181,17 @@ def test_a_layer_whose_result_is_not_quantized_stays_f32() -> None:
     assert graph.nodes[0].attributes["activation"] == "sigmoid"
 
 
+def test_activations_of_16_bits_stay_f32() -> None:
+    g = GraphBuilder(opset=21, x=SHAPE)
+    parameters = g.constant(0.001), g.constant(0, np.int16)
+
+    def rounded(x: str) -> str:
+        return g.node("DequantizeLinear", g.node("QuantizeLinear", x, *parameters), *parameters)
+
+    graph = graph_of(g.model(rounded(g.conv(rounded("x"), 4, 3))))
+    assert {node.output.dtype for node in graph.nodes} == {"f32"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -129,7 +129,8 @@ def _in_range(node: OnnxNode, x: Quantized) -> Value:
     if low == 0 or real.bounds not in (None, bounds):
         node.inputs = [real]
         real = clamp(node, *(bounds if low == 0 else (-np.inf, np.inf)))
-    real.bounds = bounds
+    if x.high - x.low < 256:  # 16 bits would lose too much in 7
+        real.bounds = bounds
     return real
 
 
