@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import logging
 import os
 import statistics
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -483,7 +485,26 @@ def _metadata(options: argparse.Namespace) -> dict[str, str]:
     return metadata
 
 
+@contextmanager
+def _saying(logger: str) -> Iterator[None]:
+    """Show on stderr what a part of the package logs."""
+    log, handler = logging.getLogger(logger), logging.StreamHandler(sys.stderr)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
 def _convert(options: argparse.Namespace) -> int:
+    with _saying("gossamer.convert.int8"):  # what a quantized model loses
+        return _write_converted(options)
+
+
+def _write_converted(options: argparse.Namespace) -> int:
     written = convert(
         options.source,
         options.destination,
