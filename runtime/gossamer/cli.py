@@ -644,10 +644,16 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 def _cost_rows(costs: CostModel) -> Iterator[Sequence[str]]:
     yield "picoseconds", "weight, dense", "block, sparse", "row of blocks", "block, each tile"
-    for what, kind in (("conv, a pixel", costs.conv), ("fully connected", costs.fully_connected)):
+    kinds = (
+        ("conv, a pixel", costs.conv, 1),
+        ("fully connected", costs.fully_connected, 1),
+        ("int8 conv, a pixel", costs.of_i8("conv"), 4),
+        ("int8 fully connected", costs.of_i8("fully_connected"), 4),
+    )
+    for what, kind, channels in kinds:
         for rows, cost in kind.blocks.items():
             numbers = cost.weight, cost.block, cost.row, cost.tile
-            yield f"{what}, {rows}x1", *(f"{number:.1f}" for number in numbers)
+            yield f"{what}, {rows}x{channels}", *(f"{number:.1f}" for number in numbers)
 
 
 def _step_rows(costs: CostModel) -> Iterator[Sequence[str]]:
