@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import logging
 import os
 import statistics
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -532,7 +534,26 @@ def _metadata(options: argparse.Namespace) -> dict[str, str]:
     return metadata
 
 
+@contextmanager
+def _saying(logger: str) -> Iterator[None]:
+    """Show on stderr what a part of the package logs."""
+    log, handler = logging.getLogger(logger), logging.StreamHandler(sys.stderr)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
 def _convert(options: argparse.Namespace) -> int:
+    with _saying("gossamer.convert.int8"):  # what a quantized model loses
+        return _write_converted(options)
+
+
+def _write_converted(options: argparse.Namespace) -> int:
     written = convert(
         options.source,
         options.destination,
@@ -672,10 +693,16 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 def _cost_rows(costs: CostModel) -> Iterator[Sequence[str]]:
     yield "picoseconds", "weight, dense", "block, sparse", "row of blocks", "block, each tile"
-    for what, kind in (("conv, a pixel", costs.conv), ("fully connected", costs.fully_connected)):
+    kinds = (
+        ("conv, a pixel", costs.conv, 1),
+        ("fully connected", costs.fully_connected, 1),
+        ("int8 conv, a pixel", costs.of_i8("conv"), 4),
+        ("int8 fully connected", costs.of_i8("fully_connected"), 4),
+    )
+    for what, kind, channels in kinds:
         for rows, cost in kind.blocks.items():
             numbers = cost.weight, cost.block, cost.row, cost.tile
-            yield f"{what}, {rows}x1", *(f"{number:.1f}" for number in numbers)
+            yield f"{what}, {rows}x{channels}", *(f"{number:.1f}" for number in numbers)
 
 
 def _step_rows(costs: CostModel) -> Iterator[Sequence[str]]:

@@ -168,9 +168,12 @@ def test_the_measured_networks_have_the_layers_that_they_say(calibration_network
             assert len(sessions[probe.network].layers()) == len(probe.graph.nodes)
         elif probe.matrix:
             layer, matrix = layers[probe.node.name], probe.matrix
-            assert layer.kernel.endswith(f"_f32_{matrix.block_rows}x1")
+            i8 = probe.node.inputs[1].dtype == "i8"
+            dtype, channels = ("i8", 4) if i8 else ("f32", 1)
+            assert layer.kernel.endswith(f"_{dtype}_{matrix.block_rows}x{channels}")
             assert ("sparse" in layer.reason) == (matrix.blocks is not None)
-            assert layer.nonzeros == sum(rows * blocks for rows, _, blocks in matrix.parts())
+            stored = sum(rows * blocks for rows, _, blocks in matrix.parts())
+            assert layer.nonzeros == channels * stored
 
 
 @pytest.mark.parametrize("isa", gossamer.isas())
@@ -213,6 +216,9 @@ def test_fitting_finds_the_costs_themselves(calibration_networks):
             # With 16 registers a tile of 8 rows is one vector: its cost is that of 4 pixels.
             if (kind, rows) != ("conv", 8):
                 assert getattr(found, kind).blocks[rows] == approximately(cost)
+    for kind in KINDS:
+        for rows, cost in made.of_i8(kind).blocks.items():
+            assert found.of_i8(kind).blocks[rows] == approximately(cost)
     for name in ("far_byte", "run", "layer"):
         assert getattr(found.operators, name) == pytest.approx(getattr(OPERATORS, name), rel=0.02)
     for name, step in OPERATORS.steps.items():

@@ -13,6 +13,7 @@ from models.onnx_graphs import GraphBuilder
 from onnx import numpy_helper
 
 import gossamer
+from gossamer import cli
 from gossamer.convert import importing, int8, passes
 from gossamer.convert.ir import Graph
 from gossamer.convert.quantization import Quantization
@@ -181,6 +182,17 @@ def test_a_layer_whose_result_is_not_quantized_stays_f32() -> None:
     assert graph.nodes[0].attributes["activation"] == "sigmoid"
 
 
+def test_activations_of_16_bits_stay_f32() -> None:
+    g = GraphBuilder(opset=21, x=SHAPE)
+    parameters = g.constant(0.001), g.constant(0, np.int16)
+
+    def rounded(x: str) -> str:
+        return g.node("DequantizeLinear", g.node("QuantizeLinear", x, *parameters), *parameters)
+
+    graph = graph_of(g.model(rounded(g.conv(rounded("x"), 4, 3))))
+    assert {node.output.dtype for node in graph.nodes} == {"f32"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -203,6 +215,14 @@ def test_rounding_that_is_not_plain_is_refused(change: str, message: str) -> Non
         x = g.node("DequantizeLinear", x, scale, zero, axis=1)
     with pytest.raises(gossamer.UnsupportedError, match=message):
         gossamer.convert(g.model(x), None)
+
+
+def test_the_command_says_what_becomes_int8(quantized: Path, tmp_path: Path, capsys) -> None:
+    arguments = ["convert", str(quantized), str(tmp_path / "model.goss")]
+    assert cli.main(arguments) == 0
+    assert "activations have 7 bits" in capsys.readouterr().err
+    assert cli.main([*arguments, "--dequantize"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 # ---- TensorFlow Lite ----------------------------------------------------------------------------

@@ -18,7 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import pack, prediction
-from .cost_model import BLOCK_ROWS, KINDS, STEPS, CostModel, StoredMatrix, from_table
+from .cost_model import (
+    BLOCK_ROWS,
+    I8_BLOCK_ROWS,
+    I8_KINDS,
+    KINDS,
+    STEPS,
+    CostModel,
+    StoredMatrix,
+    from_table,
+)
 from .goss_file import Storage
 from .ir import Graph, Node, Value, no_clamp
 from .lower import ACTIVATIONS, lower
@@ -149,6 +158,29 @@ class _Builder:
         inputs = [pixels, *self.weights((outputs, 3, 3, 3), 4), normalization]
         return self.append("conv_pixels", inputs, (1, outputs, side // 2, side // 2), **attributes)
 
+    def whole(self, x: Value) -> Value:
+        """Append what brings a tensor to int8."""
+        y = self.append("quantize", [x], x.shape).output
+        y.dtype, y.scale, y.zero_point = "u7", 0.05, 64
+        return y
+
+    def i8(self, x: Value, outputs: int, block_rows: int, density: float) -> Node:
+        """Append a pointwise convolution, or a fully connected layer, in int8."""
+        channels, name = x.shape[1], f"weights_{len(self.graph.nodes)}"
+        blocks = self.random.random((outputs // block_rows, channels // pack.QUAD)) < density
+        numbers = self.random.integers(1, 128, (outputs, channels)).astype(np.int8)
+        numbers *= blocks.repeat(block_rows, 0).repeat(pack.QUAD, 1)
+        numbers = numbers.reshape(outputs, channels, *[1] * (len(x.shape) - 2))
+        scales, zeros = np.full(outputs, 1e-3, np.float32), np.zeros(outputs, np.float32)
+        weights = Value(name, numbers.shape, numbers, f"{block_rows}x4", "i8", scales=scales)
+        inputs = [x, weights, Value(f"{name}.bias", zeros.shape, zeros)]
+        if len(x.shape) == 2:
+            return self.append("fully_connected", inputs, (1, outputs), **no_clamp())
+        shape = (1, outputs, *x.shape[2:])
+        node = self.append("conv", inputs, shape, **conv_attributes(1))
+        node.output.dtype, node.output.scale, node.output.zero_point = "u7", 0.05, 64
+        return node
+
     def finish(self) -> None:
         """End with a layer that nothing is asked about: outputs are copied behind the last one."""
         x = self.input(1, 1)
@@ -191,6 +223,13 @@ def _matrices(b: _Builder) -> Iterator[list[Node]]:
         yield [b.conv(x, CHANNELS, rows, density) for x, density in probes]
     for rows in BLOCK_ROWS:
         yield [b.fully_connected(features, FEATURES, rows, density) for density in DENSITIES]
+    near, odd, dot, few, row = map(b.whole, (planes, odd, dot, few, features))
+    for rows in I8_BLOCK_ROWS:
+        probes = [*itertools.product([near], DENSITIES)]
+        probes += itertools.product([odd, dot, few], [1.0, 0.4])
+        yield [b.i8(x, CHANNELS, rows, density) for x, density in probes]
+    for rows in I8_BLOCK_ROWS:
+        yield [b.i8(row, FEATURES, rows, density) for density in DENSITIES]
     x = b.input(1, 32, FAR_SIDE, FAR_SIDE)
     wide = [b.conv(x, 96, 4, density) for density in (1.0, 0.3)]
     yield [*wide, b.conv(b.input(1, 1024, ODD_SIDE, ODD_SIDE), 1024)]
@@ -240,6 +279,10 @@ def _stored(node: Node) -> StoredMatrix | None:
     if not pack.has_matrix(node):
         return None
     weights, matrix = node.inputs[1], pack.as_matrix(node.inputs[1].data)
+    if weights.dtype == "i8":
+        storage = Storage.DENSE if matrix.all() else Storage.SPARSE
+        rows = pack.I8_PATTERNS[weights.pattern]
+        return pack.stored_i8_matrix(weights.data, rows, storage)
     storage = Storage.DENSE if matrix.all() else Storage.SPARSE
     return pack.stored_matrix(matrix, pack.PATTERNS[weights.pattern], storage)
 
@@ -251,7 +294,10 @@ _Cost = tuple[str, ...]  # where a cost stands in a table
 
 def _all_costs() -> list[_Cost]:
     fields = ("weight", "block", "row", "tile")
-    blocks = itertools.product(KINDS, map(str, BLOCK_ROWS), fields)
+    blocks = [
+        *itertools.product(KINDS, map(str, BLOCK_ROWS), fields),
+        *itertools.product(I8_KINDS, map(str, I8_BLOCK_ROWS), fields),
+    ]
     steps = itertools.product(["operators"], ["steps"], STEPS, ("vector", "plane"))
     singles = itertools.product(["operators"], ("run", "layer", "far_byte"))
     return [*blocks, *steps, *singles]

@@ -17,7 +17,7 @@ from .int8_choice import LOOKUPS, MATRICES, MOVING, candidates, prepare, readers
 from .ir import Graph, Node, Value
 from .quantization import LARGEST, Quantization, lookup_table, quantize_weights
 
-_log = logging.getLogger("gossamer.convert")
+_log = logging.getLogger("gossamer.convert.int8")
 
 
 def quantize_graph(

@@ -195,14 +195,15 @@ def _intermediate(value: ir.Value) -> goss_file.Tensor:
 
 
 def _check_storage(graph: ir.Graph, storage: Mapping[str, str]) -> None:
-    kinds = (*pack.PATTERNS, *pack.I8_PATTERNS, pack.DENSE)
-    having = [node.name for node in graph.nodes if pack.has_matrix(node)]
+    having = {node.name: node for node in graph.nodes if pack.has_matrix(node)}
     for name, asked in storage.items():
         if name not in having:
             raise InputError(
                 f"{graph.source}: storage asked for '{name}'; nodes that have a choice: "
                 f"{', '.join(having) or 'none'}"
             )
+        i8 = having[name].inputs[1].dtype == "i8"
+        kinds = (*(pack.I8_PATTERNS if i8 else pack.PATTERNS), pack.DENSE)
         if asked not in kinds:
             raise InputError(f"storage of '{name}': {', '.join(kinds)} expected, found {asked!r}")
 

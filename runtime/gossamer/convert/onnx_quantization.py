@@ -128,7 +128,8 @@ def _in_range(node: OnnxNode, x: Quantized) -> Value:
     real, bounds = x.real, (low, high)
     if low == 0 or real.bounds not in (None, bounds):
         real = clamp(node, real, *(bounds if low == 0 else (-np.inf, np.inf)))
-    real.bounds = bounds
+    if x.high - x.low < 256:  # 16 bits would lose too much in 7
+        real.bounds = bounds
     return real
 
 

@@ -58,7 +58,8 @@ def has_matrix(node: Node) -> bool:
 
 def has_many_rows(node: Node) -> bool:
     """Whether a fully connected layer reads so many rows that they are turned into planes."""
-    return node.op == "fully_connected" and node.output.shape[0] >= MANY_ROWS
+    quantized = node.inputs[1].dtype == "i8"
+    return node.op == "fully_connected" and not quantized and node.output.shape[0] >= MANY_ROWS
 
 
 @dataclass(frozen=True)

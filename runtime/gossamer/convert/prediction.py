@@ -128,6 +128,9 @@ def chosen_matrix(
     value, use = node.inputs[1], pack.use_of_input(node, 1)
     if pruned is None:
         pruned, asked = value.data, asked or value.pattern
+    if value.dtype == "i8":
+        choice = pack.choose_i8_storage(pruned, use, costs, asked, area(node, costs))
+        return pack.stored_i8_matrix(pruned, choice.block_rows, choice.storage)
     choice = pack.choose_storage(pruned, use, costs, asked, area(node, costs))
     return pack.stored_matrix(pack.as_matrix(pruned), choice.block_rows, choice.storage)
 
@@ -160,11 +163,13 @@ def _matrix(node: Node, costs: CostModel, matrix: StoredMatrix) -> float:
         sides = (_planes(value.shape, costs.need_operators())[1] for value in _sides(node))
         turned = sum(sides) * costs.need_operators().steps["pack"].vector
         return costs.conv.picoseconds(matrix, area(node, costs)) + turned
+    i8 = node.inputs[1].dtype == "i8"
+    of = costs.of_i8(node.op) if i8 else getattr(costs, _KINDS.get(node.op, node.op))
     if node.op == "fully_connected":  # measured with weights that come from memory
-        return costs.fully_connected.picoseconds(matrix, area(node, costs))
+        return of.picoseconds(matrix, area(node, costs))
     operators = costs.need_operators()
-    cost = costs.conv.picoseconds(matrix, area(node, costs))
-    moved = matrix.bytes + 4 * (math.prod(node.inputs[0].shape) + math.prod(node.output.shape))
+    cost = of.picoseconds(matrix, area(node, costs))
+    moved = matrix.bytes + _bytes(node.inputs[0]) + _bytes(node.output)
     cost += max(0, moved - NEAR_BYTES) * operators.far_byte
     if not _is_pointwise(node):
         cost += _pack(node, operators)
@@ -175,6 +180,13 @@ def _matrix(node: Node, costs: CostModel, matrix: StoredMatrix) -> float:
 
 def _sides(node: Node) -> tuple[Value, Value]:
     return node.inputs[0], node.output
+
+
+_KINDS = {"conv_pixels": "conv"}  # what costs as another operator does
+
+
+def _bytes(value: Value) -> int:
+    return math.prod(value.shape) * (1 if value.dtype == "u7" else 4)
 
 
 def _is_pointwise(node: Node) -> bool:

@@ -19,6 +19,15 @@ Inputs = Sequence[Mapping[str, np.ndarray]]
 MOST_COUNTED = 1 << 15  # numbers of a tensor that one input adds to its histogram, evenly spread
 
 
+def quick_storage(graph: Graph) -> dict[str, str]:
+    """Ask for a storage of every matrix: that needs no search for the cheapest."""
+    return {
+        node.name: "4x4" if node.inputs[1].dtype == "i8" else "4x1"
+        for node in graph.nodes
+        if pack.has_matrix(node)
+    }
+
+
 class Watched:
     """A network that also gives out what some of its tensors hold, in real numbers."""
 
@@ -34,12 +43,7 @@ class Watched:
             outputs[f"watched.{number}"] = value
         watched = Graph(graph.source, graph.inputs, outputs, nodes)
         passes.remove_unused(watched)
-        storage = {  # what is asked for needs no search
-            node.name: "4x4" if node.inputs[1].dtype == "i8" else "4x1"
-            for node in watched.nodes
-            if pack.has_matrix(node)
-        }
-        content = lower(watched, {}, storage=storage)
+        content = lower(watched, {}, storage=quick_storage(watched))
         self.session = InferenceSession(content) if self.values else None
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:

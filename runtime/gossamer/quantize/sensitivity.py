@@ -11,7 +11,7 @@ from ..convert.int8 import quantize_graph
 from ..convert.ir import Graph, Node, Value
 from ..convert.quantization import Quantization
 from ..prune.sensitivity import outputs_of, relative_error
-from .observation import Inputs
+from .observation import Inputs, quick_storage
 
 
 def decibels(outputs: np.ndarray, reference: np.ndarray) -> float | None:
@@ -53,9 +53,10 @@ def measure(
     dict
         By the node's name, as `decibels` says.
     """
-    reference, found = outputs_of(graph, inputs), {}
+    reference, found = outputs_of(graph, inputs, quick_storage(graph)), {}
     for done, node in enumerate(nodes, start=1):
         alone = quantize_graph(graph, parameters, [node])
-        found[node.name] = decibels(outputs_of(alone, inputs), reference)
+        outputs = outputs_of(alone, inputs, quick_storage(alone))
+        found[node.name] = decibels(outputs, reference)
         progress(done, len(nodes))
     return found
