@@ -11,7 +11,8 @@ enum {
     TASK_WEIGHTS = 1 << 14, /* fewer are computed sooner than another thread hears of them */
     MANY_IMAGES = 8,
     PART_BYTES = 256 * 1024,
-    PLANE_IMAGES = 64, /* that one task turns: a multiple of every kernel's tile */
+    MOST_PLANES = 1 << 18, /* more would not stay near */
+    PLANE_IMAGES = 64,     /* that one task turns: a multiple of every kernel's tile */
 };
 
 typedef struct fully_connected_state {
@@ -112,21 +113,20 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     if (status) return status;
     fully_connected_state *state = layer->state;
     uint32_t *column_offset = state->offsets + offsets;
-    const bool many = layer->output->images >= MANY_IMAGES;
+    const bool many = layer->output->images >= MANY_IMAGES && columns + weights->rows <= MOST_PLANES;
     const size_t plane = many ? PLANE_IMAGES : 1;
     for (size_t c = 0; c < columns; c++) column_offset[c] = (uint32_t)(c * plane * sizeof(float));
     goss_spmm_plan(layer, many ? layer->kernels->pointwise_f32 : layer->kernels->fully_connected_f32, weights, bias,
                    min, max, NULL, many ? cached_cuts(weights) : cuts(layer, weights), column_offset, state->offsets,
                    &state->spmm);
     state->task_floats = (columns + weights->rows) * plane;
-    layer->scratch_bytes = many ? layer->threads * state->task_floats * sizeof(float) : 0;
 
     layer->macs = (uint64_t)layer->output->images * weights->elements;
     layer->dense_macs = (uint64_t)layer->output->images * weights->rows * columns;
     layer->run = many ? run_many : run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "%s_f32_%ux1", many ? "pointwise" : "fully_connected",
              weights->block_rows);
-    return GOSS_OK;
+    return many ? goss_layer_need_scratch(layer, state->task_floats, error) : GOSS_OK;
 }
 
 const goss_op goss_op_fully_connected = {
