@@ -12,7 +12,8 @@ enum {
     TASK_WEIGHTS = 1 << 14, /* fewer are computed sooner than another thread hears of them */
     MANY_IMAGES = 8,
     PART_BYTES = 256 * 1024,
-    PLANE_IMAGES = 64, /* that one task turns: a multiple of every kernel's tile */
+    MOST_PLANES = 1 << 18, /* more would not stay near */
+    PLANE_IMAGES = 64,     /* that one task turns: a multiple of every kernel's tile */
 };
 
 typedef struct fully_connected_state {
@@ -119,7 +120,8 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     status = goss_layer_allocate_state(layer, sizeof(fully_connected_state) + words * sizeof(uint32_t), error);
     if (status) return status;
     fully_connected_state *state = layer->state;
-    const bool many = !goss_layer_is_quantized(layer) && layer->output->images >= MANY_IMAGES;
+    const bool many = !goss_layer_is_quantized(layer) && layer->output->images >= MANY_IMAGES &&
+                      weights->columns + weights->rows <= MOST_PLANES;
     const size_t plane = many ? PLANE_IMAGES : 1;
     uint32_t *column_offset = goss_spmm_column_offsets(weights, state->words);
     for (size_t c = 0; c < weights->columns; c++) column_offset[c] = (uint32_t)(c * plane * sizeof(float));
@@ -127,13 +129,13 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     problem.cuts = many ? cached_cuts(weights) : cuts(layer, weights);
     state->task_floats = (weights->columns + weights->rows) * plane;
 
-    layer->scratch_bytes = many ? layer->threads * state->task_floats * sizeof(float) : 0;
     layer->macs = (uint64_t)layer->output->images * weights->elements;
     layer->dense_macs = (uint64_t)layer->output->images * weights->all;
     layer->run = many ? run_many : run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "%s_%s", many ? "pointwise" : "fully_connected",
              goss_weights_pattern(weights));
-    return goss_spmm_plan(layer, &problem, state->words, &state->spmm, error);
+    status = goss_spmm_plan(layer, &problem, state->words, &state->spmm, error);
+    return status || !many ? status : goss_layer_need_scratch(layer, state->task_floats, error);
 }
 
 const goss_op goss_op_fully_connected = {

@@ -13,7 +13,9 @@
 enum {
     BLOCK = 4,
     PANEL_FLOATS = 1 << 14, /* of packed rows, that stay near while columns go by */
-    PANEL_BLOCKS = 16,      /* at most, so that there are tasks to share */
+    RESULT_FLOATS = 1 << 20,
+    MOST_ELEMENTS = 1 << 24, /* of a row: no size below overflows 32 bits then */
+    PANEL_BLOCKS = 16,       /* at most, so that there are tasks to share */
 };
 
 typedef struct matmul_state {
@@ -90,6 +92,11 @@ static goss_status check_shapes(const goss_layer *layer, goss_operand *a, goss_o
     if (status) return status;
     const bool batches =
         a->rank == 3 && b->rank == 3 && (a->dims[0] == b->dims[0] || a->dims[0] == 1 || b->dims[0] == 1);
+    const uint64_t elements = batches ? (uint64_t)b->dims[1] * b->dims[2] : 0;
+    if (batches && (a->dims[2] > MOST_ELEMENTS || b->dims[2] > MOST_ELEMENTS || elements > 1u << 30))
+        return goss_fail(error, GOSS_UNSUPPORTED,
+                         "node '%.60s' (matmul): %ux%u elements; at most 2^24 in a row, 2^30 in all, expected",
+                         layer->name, b->dims[1], b->dims[2]);
     if (batches && a->dims[2] == b->dims[1]) return GOSS_OK;
     return goss_fail(error, GOSS_MODEL_CORRUPT,
                      "node '%.60s' (matmul): ranks %u and %u, sizes %ux%ux%u and %ux%ux%u do not fit", layer->name,
@@ -109,6 +116,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     size_t panel_rows = PANEL_FLOATS / inner / BLOCK * BLOCK;
     if (panel_rows > PANEL_BLOCKS * BLOCK) panel_rows = PANEL_BLOCKS * BLOCK;
     if (panel_rows > (rows + BLOCK - 1) / BLOCK * BLOCK) panel_rows = (rows + BLOCK - 1) / BLOCK * BLOCK;
+    if (panel_rows * columns > RESULT_FLOATS) panel_rows = RESULT_FLOATS / columns / BLOCK * BLOCK;
     if (panel_rows < BLOCK) panel_rows = BLOCK;
     const size_t pixels = (columns + lanes - 1) / lanes * lanes;
     const size_t offset_floats = (inner + 15) / 16 * 16;
@@ -133,11 +141,10 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     for (size_t i = 0; i < inner; i++) state->offsets[i] = (uint32_t)(i * columns * sizeof(float));
     memset(state->bias, 0, panel_rows * sizeof(float));
     state->task_floats = (state->task_floats + lanes - 1) / lanes * lanes;
-    layer->scratch_bytes = layer->threads * state->task_floats * sizeof(float);
     layer->macs = layer->dense_macs = (uint64_t)dims[0] * rows * inner * columns;
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "pointwise_f32_4x1 of packed rows");
-    return GOSS_OK;
+    return goss_layer_need_scratch(layer, state->task_floats, error);
 }
 
 const goss_op goss_op_matmul = {.name = "matmul", .code = 23, .inputs = 2, .attributes = 0, .plan = plan};

@@ -100,6 +100,9 @@ goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_
 /* Allocates layer->state. */
 goss_status goss_layer_allocate_state(goss_layer *layer, size_t bytes, goss_error *error);
 
+/* Asks for scratch of that many floats for each thread. Fails when it would not fit into memory. */
+goss_status goss_layer_need_scratch(goss_layer *layer, size_t floats, goss_error *error);
+
 /* The attribute word at that position; 0 where it is absent. */
 uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position);
 

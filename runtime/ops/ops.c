@@ -67,6 +67,15 @@ goss_status goss_layer_allocate_state(goss_layer *layer, size_t bytes, goss_erro
     return layer->state ? GOSS_OK : goss_fail_out_of_memory(error, bytes, layer->name);
 }
 
+goss_status goss_layer_need_scratch(goss_layer *layer, size_t floats, goss_error *error)
+{
+    if (checked_multiply(floats, layer->threads * sizeof(float), &layer->scratch_bytes) &&
+        layer->scratch_bytes <= UINT32_MAX)
+        return GOSS_OK;
+    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): needs more than 4 GiB of scratch", layer->name,
+                     layer->op->name);
+}
+
 uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position)
 {
     uint32_t word = 0;

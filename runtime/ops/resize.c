@@ -72,10 +72,9 @@ static goss_status plan(goss_layer *layer, goss_error *error)
         .out_x = dims[3],
     };
     state->row_floats = (x->dims[3] + lanes - 1) / lanes * lanes;
-    layer->scratch_bytes = layer->threads * state->row_floats * sizeof(float);
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "resize_f32");
-    return GOSS_OK;
+    return goss_layer_need_scratch(layer, state->row_floats, error);
 }
 
 const goss_op goss_op_resize = {.name = "resize", .code = 25, .inputs = 3, .attributes = 0, .plan = plan};

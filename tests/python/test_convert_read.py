@@ -5,6 +5,8 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models import dense_networks
+from models.onnx_graphs import GraphBuilder
 from models.random_graphs import RandomGraph
 
 import gossamer
@@ -49,6 +51,28 @@ def test_models_that_take_pixels_are_read(pixels):
 @pytest.mark.parametrize("seed", range(20))
 def test_random_graphs_are_read(seed):
     data = gossamer.convert(RandomGraph(seed).model(), None)
+    assert lower(read_graph(data, "model"), {}) == data
+
+
+@pytest.mark.parametrize(
+    "model",
+    [dense_networks.unet("bilinear"), dense_networks.ssd_head(), dense_networks.keyword_spotter()],
+)
+def test_networks_of_general_operators_are_read(model):
+    data = gossamer.convert(model, None)
+    assert lower(read_graph(data, "model"), {}) == data
+
+
+@pytest.mark.parametrize("op", ["ReduceMax", "Where", "MatMul", "Pow"])
+def test_general_operators_are_read(op):
+    g = GraphBuilder(x=[2, 3, 4], y=[2, 4, 4])
+    results = {
+        "ReduceMax": lambda: g.node("ReduceMax", "x", axes=[1], keepdims=0),
+        "Where": lambda: g.node("Where", g.node("Less", "x", g.constant(0)), "x", g.weights(4)),
+        "MatMul": lambda: g.node("MatMul", "x", "y"),
+        "Pow": lambda: g.node("Pow", g.node("Exp", "x"), g.weights(3, 1)),
+    }
+    data = gossamer.convert(g.model(results[op]()), None)
     assert lower(read_graph(data, "model"), {}) == data
 
 

@@ -227,6 +227,7 @@ TABLE = np.zeros(3, np.float32)
         (Op.MATMUL, [(2, 3, 4), (2, 3, 4)], (), "2x3x4 and 2x3x4 do not fit"),
         (Op.MATMUL, [(2, 3, 4), (3, 4, 5)], (), "do not fit"),
         (Op.MATMUL, [(3, 4), (4, 5)], (), "ranks 2 and 2"),
+        (Op.MATMUL, [(1, 1, 1 << 25), (1, 1 << 25, 1)], (), "at most 2.24 in a row"),
         (Op.LAYER_NORM, [(2, 3)], (-1.0,), "with epsilon -1"),
         (Op.LAYER_NORM, [(2, 3)], (float("nan"),), "with epsilon nan"),
         (Op.LAYER_NORM, [IMAGE], (0.0,), "of rank 4"),
