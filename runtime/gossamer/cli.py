@@ -283,7 +283,9 @@ def _parser() -> argparse.ArgumentParser:
     quantizer.add_argument(
         "--keep-f32", metavar="NODE", action="append", default=[], help="stays; may be repeated"
     )
-    quantizer.add_argument("--no-equalize", action="store_true", help="leave channels as they are")
+    quantizer.add_argument(
+        "--equalize", action="store_true", help="equalize channels between layers with a ReLU"
+    )
     quantizer.add_argument("--no-correct-bias", action="store_true", help="leave biases alone")
     quantizer.add_argument(
         "--no-sensitivity", action="store_true", help="do not measure what each layer alone loses"
@@ -632,7 +634,7 @@ def _quantize(options: argparse.Namespace) -> int:
         calibration=options.calibration,
         percentile=options.percentile,
         keep_f32=options.keep_f32,
-        equalize=not options.no_equalize,
+        equalize=options.equalize,
         correct_bias=not options.no_correct_bias,
         sensitivity=not options.no_sensitivity,
         pixels=options.pixels,

@@ -95,6 +95,13 @@ def test_a_layer_stays_f32_on_request_and_conversions_show(pruned: Path) -> None
     assert {said[name].dtype for name in names} == {"int8", "f32"}
 
 
+def test_equalization_is_said() -> None:
+    g = GraphBuilder(x=(1, 3, 32, 32))
+    x = g.conv(g.node("Relu", g.conv("x", 8, 3)), 8, 8)
+    report = gossamer.quantize(g.model(x), None, data=images(2), equalize=True, **FAST)
+    assert report.notes == ("pairs of layers whose channels were equalized: 1",)
+
+
 def test_sensitivity_is_measured_for_each_layer(pruned: Path) -> None:
     steps = []
     options = {"sensitivity": True, "correct_bias": True, "data": images(2)}

@@ -24,7 +24,7 @@ def quantize(
     calibration: str = "mse",
     percentile: float = 99.99,
     keep_f32: Sequence[str] = (),
-    equalize: bool = True,
+    equalize: bool = False,
     correct_bias: bool = True,
     sensitivity: bool = True,
     pixels: str | None = None,
@@ -59,7 +59,8 @@ def quantize(
     keep_f32
         Names of nodes that stay f32.
     equalize
-        Whether to equalize channels between layers (no effect across a ReLU6).
+        Whether to equalize channels between layers, where these have a ReLU, or nothing, between
+        them. It did not help the two such networks that it was measured with.
     correct_bias
         Whether to correct biases, so that layers keep their means.
     sensitivity
@@ -90,6 +91,9 @@ def quantize(
     Jacob et al. (arXiv:1712.05877) for the arithmetic, Nagel et al. (arXiv:1906.04721) for
     equalization and bias correction. Activations have 7 bits since browsers' fastest instruction
     for products of whole numbers is only defined for those.
+
+    Equalization changed agreement with f32 by -0.4 points for a ResNet-8 of CIFAR-10, on 1,000
+    pictures (97.1 % without), and by 0.0 for a MobileNet of 96 pixels, on 150.
 
     Why these defaults: the embedded network, calibrated with 128 pictures; on 2,500 others, top-1
     (f32: 88.28 %) and agreement with f32:

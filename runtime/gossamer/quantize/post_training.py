@@ -34,7 +34,7 @@ class Options:
     calibration: str = "mse"
     percentile: float = 99.99
     keep_f32: tuple[str, ...] = ()
-    equalize: bool = True
+    equalize: bool = False
     correct_bias: bool = True
     sensitivity: bool = True
 
@@ -134,7 +134,7 @@ def calibrate(graph: Graph, inputs: Inputs, options: Options, progress: Progress
     observed = _counted(progress, "observing ranges", inputs)
     ranges = channel_ranges(graph, _tensors(chosen), inputs, observed)
     if options.equalize and (pairs := equalize(graph, ranges)):
-        notes.append(f"channels between {pairs} pairs of layers were equalized")
+        notes.append(f"pairs of layers whose channels were equalized: {pairs}")
     counted = _counted(progress, "counting activations", inputs)
     parameters = {
         value: choose(histogram, options.calibration, options.percentile)
