@@ -90,10 +90,14 @@ def test_network_json_describes_the_onnx_model(networks, tmp_path, name: str) ->
 
 def test_an_engine_that_computes_something_else_ends_the_benchmark(networks) -> None:
     expected = np.float32([0.5, 0.3, 0.2])
-    networks.check_output("some engine", [0.5001, 0.3, 0.2], expected)
+    networks.check_output("some engine", [0.5001, 0.3, 0.2], expected, "f32")
     for found in ([0.502, 0.3, 0.2], [float("nan"), 0.3, 0.2]):
         with pytest.raises(SystemExit, match="some engine: differs from onnxruntime by"):
-            networks.check_output("some engine", found, expected)
+            networks.check_output("some engine", found, expected, "f32")
+    networks.check_output("some engine", [0.48, 0.33, 0.19], expected, "int8")
+    for found in ([0.3, 0.5, 0.2], [float("nan"), 0.3, 0.2]):
+        with pytest.raises(SystemExit, match="some engine: outputs correlate"):
+            networks.check_output("some engine", found, expected, "int8")
 
 
 def result(label: str, engine: str, rounds: list[list[float]], **what: Any) -> dict[str, Any]:
@@ -103,6 +107,7 @@ def result(label: str, engine: str, rounds: list[list[float]], **what: Any) -> d
         "simd": "relaxed",
         "pattern": "",
         "sparsity": 0,
+        "dtype": "f32",
     }
     return {
         "label": label,
@@ -159,6 +164,7 @@ def test_peers_alone_are_reported_too(report) -> None:
     [
         ("mobilenet_v2 1/224, f32", "mobilenet_v2"),
         ("mobilenet_v1 0.25/128, f32", "mobilenet_v1-0.25-128"),
+        ("mobilenet_v1 1/224, int8", "mobilenet_v1-int8"),
     ],
 )
 def test_results_of_another_size_have_a_file_of_their_own(report, network, name) -> None:

@@ -1,5 +1,7 @@
 """Benchmark Gossamer against other engines, on one network, in headless Chromium.
 
+With ``--dtype int8`` every engine's int8 network is compared, and the f32 ones without zeros.
+
 Every engine and configuration runs in a fresh page, rounds are interleaved, and each figure is
 compared with others of the same round only. Before anything is timed, each output is compared with
 onnxruntime's. Writes ``build/bench/<network>.json``; ``--write`` also puts the figures, the plot
@@ -34,6 +36,7 @@ from gossamer.serve import Server  # noqa: E402
 PAGE = "web/bench/index.html"
 SPARSITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 QUICK_SPARSITIES, QUICK_PATTERNS = (0.3, 0.7, 0.8, 0.9), ("1x1", "4x1")
+INT8_SPARSITIES, INT8_PATTERN = (0.3, 0.5, 0.7, 0.9), "4x4"
 # Browsers compile a module twice, the second time while it runs.
 WARM_UP = 25
 TIMEOUT_MS = 120_000
@@ -49,11 +52,12 @@ class Configuration:
     simd: str = "relaxed"
     pattern: str = ""
     sparsity: float = 0.0
+    dtype: str = "f32"
 
     @property
     def label(self) -> str:
         """What the tables and ratios call it."""
-        parts = [report.ENGINES[self.engine]]
+        parts = [report.ENGINES[self.engine] + (" int8" if self.dtype == "int8" else "")]
         if self.engine == "gossamer":
             zeros = f"{self.sparsity:.0%} {self.pattern}" if self.sparsity else "dense"
             parts += [zeros, "fixed SIMD" if self.simd == "fixed" else ""]
@@ -82,12 +86,31 @@ def configurations(sparsities: Sequence[float], patterns: Sequence[str]) -> list
     chosen += [Configuration("gossamer", "dense.goss", *variant) for variant in dense]
     for sparsity in sparsities:
         for pattern in patterns:
-            model = f"{sparsity * 100:g}-{pattern}.goss"
+            model = networks.goss_name(pattern, sparsity, "f32")
             variants = dense if (sparsity, pattern) == (0.7, "4x1") else dense[:1]
             chosen += [
                 Configuration("gossamer", model, *variant, pattern, sparsity)
                 for variant in variants
             ]
+    return chosen
+
+
+def int8_configurations(sparsities: Sequence[float]) -> list[Configuration]:
+    """Every engine that has int8, and what the same engines take in f32."""
+    chosen = [Configuration("onnxruntime", "dense.onnx"), Configuration("litert", "dense.tflite")]
+    chosen += [Configuration("gossamer", "dense.goss", 1, simd) for simd in ("relaxed", "fixed")]
+    peers = [("onnxruntime", "dense-int8.onnx"), ("litert", "dense-int8.tflite")]
+    chosen += [Configuration(*peer, threads, dtype="int8") for peer in peers for threads in (1, 2)]
+    for sparsity in (0.0, *sparsities):
+        variants = [(1, "relaxed")]
+        if sparsity in (0.0, 0.7):
+            variants += [(2, "relaxed"), (1, "fixed")]
+        model = networks.goss_name(INT8_PATTERN, sparsity, "int8")
+        pattern = INT8_PATTERN if sparsity else ""
+        chosen += [
+            Configuration("gossamer", model, *variant, pattern, sparsity, "int8")
+            for variant in variants
+        ]
     return chosen
 
 
@@ -97,10 +120,13 @@ def make_models(folder: Path, name: str, chosen: list[Configuration], **size: An
     networks.write_peers_formats(folder, name, **size)
     for configuration in chosen:
         if configuration.engine == "gossamer":
-            pattern = configuration.pattern or "4x1"
-            networks.write_goss(folder, name, pattern, configuration.sparsity, **size)
-    if not (folder / "dense.tflite").exists():
-        print("making dense.tflite with TensorFlow", flush=True)
+            what = (configuration.pattern, configuration.sparsity, configuration.dtype)
+            networks.write_goss(folder, name, *what, **size)
+    models = {configuration.model for configuration in chosen}
+    if "dense-int8.onnx" in models:
+        networks.write_int8_onnx(folder)
+    if any(not (folder / model).exists() for model in models):
+        print("making .tflite files with TensorFlow", flush=True)
         toolchain = [sys.executable, str(ROOT / "tools" / "toolchain"), "--print", "tensorflow"]
         python = subprocess.run(toolchain, capture_output=True, text=True, check=True)
         script = Path(__file__).with_name("make_tflite.py")
@@ -177,7 +203,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     )
     sparsities = QUICK_SPARSITIES if options.quick else SPARSITIES
     patterns = QUICK_PATTERNS if options.quick else zoo.PATTERNS
-    chosen = configurations(() if options.dense else sparsities, patterns)
+    if options.dtype == "int8":
+        chosen = int8_configurations(() if options.dense else INT8_SPARSITIES)
+    else:
+        chosen = configurations(() if options.dense else sparsities, patterns)
     chosen = [c for c in chosen if c.label in options.only or not options.only]
     make_models(folder, options.network, chosen, **size)
     results = [Result(c, c.label) for c in chosen]
@@ -187,7 +216,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for result in results:
             seen = bench.measure(result.configuration, runs=1)
             expected = expected_output(folder, result.configuration, options.network, **size)
-            networks.check_output(result.label, seen["output"], expected)
+            networks.check_output(
+                result.label, seen["output"], expected, result.configuration.dtype
+            )
             result.about = seen["about"]
             print(f"agrees: {result.label}", flush=True)
         for round_ in range(options.rounds):
@@ -201,7 +232,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             print(f"round {round_ + 1} of {options.rounds} done", flush=True)
         return {
             **machine(browser),
-            "network": f"{options.network} {options.width:g}/{options.resolution}, f32",
+            "network": f"{options.network} {options.width:g}/{options.resolution}, {options.dtype}",
             "rounds": options.rounds,
             "runs": options.runs,
             "command": "make bench",
@@ -215,6 +246,7 @@ def main() -> None:
     parser.add_argument("--network", choices=zoo.NAMES, default="mobilenet_v1")
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--resolution", type=int, default=224)
+    parser.add_argument("--dtype", choices=("f32", "int8"), default="f32")
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--runs", type=int, default=10, help="timed runs a page (default: 10)")
     parser.add_argument("--quick", action="store_true", help="fewer sparsities and patterns")

@@ -1,4 +1,6 @@
-"""Make ``dense.tflite`` of the network.json in a folder. Runs in an environment with TensorFlow.
+"""Make ``dense.tflite`` and ``dense-int8.tflite`` of the network.json in a folder.
+
+Runs in an environment with TensorFlow. The int8 network takes and gives f32.
 
 Usage: python make_tflite.py FOLDER
 """
@@ -8,12 +10,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
+
+CALIBRATION_IMAGES = 8
 
 
 def build(folder: Path) -> tf.types.experimental.ConcreteFunction:
@@ -61,12 +66,24 @@ def build(folder: Path) -> tf.types.experimental.ConcreteFunction:
     return run.get_concrete_function()
 
 
+def images(folder: Path) -> Iterator[list[np.ndarray]]:
+    """Yield what int8's ranges are taken from."""
+    batch, channels, height, width = json.loads((folder / "network.json").read_text())["inputShape"]
+    random = np.random.default_rng(0)
+    for _ in range(CALIBRATION_IMAGES):
+        yield [random.uniform(-1, 1, (batch, height, width, channels)).astype(np.float32)]
+
+
 def main() -> None:
     """Run the command line."""
     folder = Path(sys.argv[1])
     function = build(folder)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     (folder / "dense.tflite").write_bytes(converter.convert())
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: images(folder)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    (folder / "dense-int8.tflite").write_bytes(converter.convert())
 
 
 if __name__ == "__main__":

@@ -19,10 +19,18 @@ from gossamer import zoo
 
 # Of the largest output. Engines add in different orders.
 TOLERANCE = 1e-3
+# Of outputs of an int8 network with those of the f32 one: engines quantize differently.
+LEAST_CORRELATION = 0.9
+CALIBRATION_IMAGES = 8
 
 
-def check_output(label: str, found: list[float], expected: np.ndarray) -> None:
-    """End the benchmark when an engine computes something else than onnxruntime."""
+def check_output(label: str, found: list[float], expected: np.ndarray, dtype: str) -> None:
+    """End the benchmark when an engine computes something else than onnxruntime does in f32."""
+    if dtype == "int8":
+        correlation = float(np.corrcoef(found, expected)[0, 1])
+        if not correlation >= LEAST_CORRELATION:
+            raise SystemExit(f"{label}: outputs correlate with onnxruntime's by {correlation:.2f}")
+        return
     error = float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max())
     if not error <= TOLERANCE:
         raise SystemExit(f"{label}: differs from onnxruntime by {error:.1e} of the largest output")
@@ -35,13 +43,50 @@ def test_image(shape: list[int]) -> np.ndarray:
     return values.astype(np.float32).reshape(shape)
 
 
-def write_goss(folder: Path, name: str, pattern: str, sparsity: float, **size: Any) -> Path:
-    """Write a ``.goss`` file unless it is there."""
+def goss_name(pattern: str, sparsity: float, dtype: str) -> str:
+    """Name a ``.goss`` file."""
     zeros = f"{sparsity * 100:g}-{pattern}" if sparsity else "dense"
-    path = folder / f"{zeros}.goss"
+    return f"{zeros}-int8.goss" if dtype == "int8" else f"{zeros}.goss"
+
+
+def write_goss(
+    folder: Path, name: str, pattern: str, sparsity: float, dtype: str, **size: Any
+) -> Path:
+    """Write a ``.goss`` file unless it is there."""
+    path = folder / goss_name(pattern, sparsity, dtype)
     if not path.exists():
-        path.write_bytes(zoo.build(name, pattern=pattern, sparsity=sparsity, **size))
+        blocks = {"pattern": pattern} if pattern else {}
+        path.write_bytes(zoo.build(name, sparsity=sparsity, dtype=dtype, **blocks, **size))
     return path
+
+
+class _TestImages:
+    """Feeds onnxruntime's quantizer."""
+
+    def __init__(self, name: str, shape: list[int]) -> None:
+        image = test_image(shape)
+        self.feeds = iter([{name: np.roll(image, 7 * i)} for i in range(CALIBRATION_IMAGES)])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self.feeds, None)
+
+
+def write_int8_onnx(folder: Path) -> None:
+    """Write ``dense-int8.onnx``: ``dense.onnx`` as onnxruntime quantizes it, unless it is there."""
+    from onnxruntime import quantization
+
+    path = folder / "dense-int8.onnx"
+    if path.exists():
+        return
+    (image,) = onnx.load(folder / "dense.onnx").graph.input
+    shape = [d.dim_value for d in image.type.tensor_type.shape.dim]
+    quantization.quantize_static(
+        folder / "dense.onnx",
+        path,
+        _TestImages(image.name, shape),
+        per_channel=True,
+        weight_type=quantization.QuantType.QInt8,
+    )
 
 
 def write_peers_formats(folder: Path, name: str, **size: Any) -> None:

@@ -33,6 +33,16 @@ RATIOS = (
     ("Gossamer, dense, 2 threads", "LiteRT.js, 2 threads"),
     ("Gossamer, 70% 4x1, 2 threads", "LiteRT.js, 2 threads"),
     ("Gossamer, 70% 4x1", "Gossamer, 70% 4x1, fixed SIMD"),
+    ("Gossamer int8, dense", "LiteRT.js int8"),
+    ("Gossamer int8, dense", "onnxruntime-web int8"),
+    ("Gossamer int8, 30% 4x4", "LiteRT.js int8"),
+    ("Gossamer int8, 70% 4x4", "LiteRT.js int8"),
+    ("Gossamer int8, 90% 4x4", "LiteRT.js int8"),
+    ("Gossamer int8, 70% 4x4", "LiteRT.js"),
+    ("Gossamer int8, dense, 2 threads", "Gossamer int8, dense"),
+    ("Gossamer int8, 70% 4x4, 2 threads", "Gossamer int8, 70% 4x4"),
+    ("Gossamer int8, dense", "Gossamer, dense"),
+    ("Gossamer int8, dense, fixed SIMD", "Gossamer, dense, fixed SIMD"),
 )
 
 
@@ -42,6 +52,11 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return "unknown processor"
+
+
+def dtype_of(measured: dict[str, Any]) -> str:
+    """What the compared networks compute with: f32 or int8."""
+    return measured["network"].split(", ")[1]
 
 
 def table(rows: list[list[str]]) -> str:
@@ -90,7 +105,12 @@ def first_results(measured: dict[str, Any]) -> str:
 
     Of each engine the faster of its lines with one thread and with two.
     """
-    dense = [r for r in measured["results"] if not r["configuration"]["sparsity"]]
+    dtype = dtype_of(measured)
+    dense = [
+        result
+        for result in measured["results"]
+        if not result["configuration"]["sparsity"] and result["configuration"]["dtype"] == dtype
+    ]
     engines: dict[str, list[float]] = {}
     for result in dense:
         name, times = ENGINES[result["configuration"]["engine"]], result["ready_ms"]
@@ -148,11 +168,12 @@ def plot(measured: dict[str, Any], target: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    dtype = dtype_of(measured)
     dense = {}
     lines: dict[str, list[tuple[float, float]]] = {}
     for result in measured["results"]:
         what = result["configuration"]
-        if what["threads"] > 1 or what["simd"] != "relaxed":
+        if what["threads"] > 1 or what["simd"] != "relaxed" or what["dtype"] != dtype:
             continue
         median = statistics.median(sum(result["rounds_ms"], []))
         if what["sparsity"]:
@@ -186,9 +207,11 @@ def write(measured: dict[str, Any]) -> None:
 
 
 def file_name(measured: dict[str, Any]) -> str:
-    """Name a network's results, without an ending: mobilenet_v1, or mobilenet_v1-0.25-128."""
-    name, size = measured["network"].partition(",")[0].split(" ")
-    return name if size == "1/224" else f"{name}-{size.replace('/', '-')}"
+    """Name a network's results, without an ending: mobilenet_v1, or mobilenet_v1-0.25-128-int8."""
+    network, dtype = measured["network"].split(", ")
+    name, size = network.split(" ")
+    parts = [name, "" if size == "1/224" else size.replace("/", "-"), dtype.replace("f32", "")]
+    return "-".join(filter(None, parts))
 
 
 def readme_section() -> str:
