@@ -389,4 +389,9 @@ _OPERATORS: dict[str, Callable[[Node, OperatorCosts], float]] = {
     "reduce": _by_planes("global_average_pool"),
     "layer_norm": _by_planes("softmax"),
     "resize": _resize,
+    # Not measured: taken to cost what a clamp of as many numbers does.
+    "lookup": _elementwise("clamp"),
+    "quantize": _elementwise("clamp"),
+    "dequantize": _elementwise("clamp"),
+    "quantize_pixels": _elementwise("clamp"),
 }
