@@ -89,7 +89,8 @@ def test_a_seed_decides_every_byte() -> None:
     ("arguments", "message"),
     [
         ({"name": "resnet"}, "name: one of mobilenet_v1, .* found 'resnet'"),
-        ({"pattern": "4x4"}, "pattern: one of 1x1"),
+        ({"pattern": "3x1"}, "pattern: one of 1x1"),
+        ({"dtype": "f16"}, "dtype: 'f32' or 'int8' expected, found 'f16'"),
         ({"sparsity": 1.0}, "sparsity: 0 to below 1"),
         ({"sparsity": float("nan")}, "sparsity: 0 to below 1"),
         ({"width": 0}, "width: above 0"),
@@ -104,9 +105,17 @@ def test_arguments_that_do_not_fit_are_named(arguments: dict, message: str) -> N
         zoo.build(**{"name": "mobilenet_v1", **arguments})
 
 
-def test_dtypes_that_do_not_exist_yet_are_refused() -> None:
-    with pytest.raises(gossamer.UnsupportedError, match="dtype: 'f32' expected, found 'int8'"):
-        zoo.build("mobilenet_v1", dtype="int8")
+def test_int8_networks_run_in_int8_and_leave_zero_blocks_out() -> None:
+    data = zoo.build("mobilenet_v1", pattern="4x4", sparsity=0.7, dtype="int8", **SMALL)
+    layers = gossamer.InferenceSession(data).layers()
+    pointwise = [layer for layer in layers if layer.kernel == "pointwise_i8_4x4"]
+    assert len(pointwise) == 13
+    assert all(layer.reason.startswith("sparse") for layer in pointwise)
+
+
+def test_an_onnx_model_in_int8_is_refused() -> None:
+    with pytest.raises(gossamer.UnsupportedError, match="dtype: 'f32' expected of an ONNX model"):
+        zoo.build_onnx("mobilenet_v1", dtype="int8")
 
 
 def test_the_command_writes_both_formats(tmp_path) -> None:

@@ -34,7 +34,7 @@ from gossamer import zoo  # noqa: E402
 from gossamer.serve import Server  # noqa: E402
 
 PAGE = "web/bench/index.html"
-SPARSITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
+SPARSITIES, PATTERNS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95), ("1x1", "2x1", "4x1", "8x1")
 QUICK_SPARSITIES, QUICK_PATTERNS = (0.3, 0.7, 0.8, 0.9), ("1x1", "4x1")
 INT8_SPARSITIES, INT8_PATTERN = (0.3, 0.5, 0.7, 0.9), "4x4"
 # Browsers compile a module twice, the second time while it runs.
@@ -202,7 +202,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         ROOT / "build/bench/models" / f"{options.network}-{options.width:g}-{options.resolution}"
     )
     sparsities = QUICK_SPARSITIES if options.quick else SPARSITIES
-    patterns = QUICK_PATTERNS if options.quick else zoo.PATTERNS
+    patterns = QUICK_PATTERNS if options.quick else PATTERNS
     if options.dtype == "int8":
         chosen = int8_configurations(() if options.dense else INT8_SPARSITIES)
     else:

@@ -187,11 +187,10 @@ def storage_of(
 
 
 def _intermediate(value: ir.Value) -> goss_file.Tensor:
-    dtype, scale = Dtype[value.dtype.upper()], float(value.scale)
-    role = Role.INTERMEDIATE
-    return goss_file.Tensor(
-        value.name, role, dtype=dtype, scale=scale, zero_point=int(value.zero_point)
-    )
+    if value.dtype != "u7":  # truth values and places are numbers in f32, too
+        return goss_file.Tensor(value.name, Role.INTERMEDIATE)
+    how = {"scale": float(value.scale), "zero_point": int(value.zero_point)}
+    return goss_file.Tensor(value.name, Role.INTERMEDIATE, dtype=Dtype.U7, **how)
 
 
 def _check_storage(graph: ir.Graph, storage: Mapping[str, str]) -> None:
