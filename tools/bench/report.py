@@ -136,6 +136,8 @@ def peak_shares(measured: dict[str, Any]) -> str:
         layers = [
             layer for layer in profile["layers"] if layer["kernel"].startswith("pointwise_f32")
         ]
+        if not layers:  # of an int8 network
+            continue
         seconds = sum(statistics.median(layer["times"]) for layer in layers) / 1000
         rate = sum(layer["macs"] for layer in layers) / seconds / 1e9
         peak = profile["peak"] / 1e9
