@@ -1,6 +1,7 @@
 """Benchmark Gossamer against other engines, on one network, in headless Chromium.
 
-With ``--dtype int8`` every engine's int8 network is compared, and the f32 ones without zeros.
+With ``--dtype int8`` every engine's int8 network is timed, and the f32 ones without zeros; of the
+other engines' int8 networks, which round probabilities coarsely, outputs are not compared.
 
 Every engine and configuration runs in a fresh page, rounds are interleaved, and each figure is
 compared with others of the same round only. Before anything is timed, each output is compared with
