@@ -4,7 +4,6 @@
  * A dot product sums 4 bytes. Here these are 4 taps of one channel: the pixels of 4 taps, loaded as quads of channels,
  * are interleaved byte by byte, so that 16 bytes hold 4 channels x 4 taps of one pixel. Taps are padded to groups of 4
  * with weights of zero. */
-#include <stdbool.h>
 #include <string.h>
 
 #include "requantize.h"
@@ -45,24 +44,30 @@ __attribute__((always_inline)) static inline void depthwise_tile(const goss_dept
     vi32_store(y, round_vectors(v, &c->t));
 }
 
-/* Rows in whole vectors, from first to last: what runs over the end of a row is overwritten by the next one. Behind the
- * last row lies somebody else's. */
+/* Less than a vector of pixels, behind which lies somebody else's. */
+__attribute__((noinline)) static void depthwise_rest(const goss_depthwise_i8_args *a, const channels *c,
+                                                     const uint8_t *x, uint8_t *y, size_t bytes)
+{
+    uint8_t whole[STEP];
+    depthwise_tile(a, c, x, whole, a->groups);
+    memcpy(y, whole, bytes);
+}
+
+/* Rows in whole vectors, from first to last: what runs over the end of a row is overwritten by the next one. */
 __attribute__((always_inline)) static inline void depthwise_rows(const goss_depthwise_i8_args *a, const channels *c,
                                                                  size_t groups)
 {
-    const size_t whole = a->y_columns - a->y_columns % VF32_LANES, rest = a->y_columns - whole;
+    const size_t row_bytes = a->y_columns * QUAD;
     const uint8_t *x = a->x;
-    uint8_t *y = a->y;
-    for (size_t row = 0; row < a->rows; row++, x += a->x_columns * QUAD, y += a->y_columns * QUAD) {
-        const bool room = rest > 0 && whole + VF32_LANES <= (a->rows - row) * a->y_columns;
-        const size_t end = (whole + (room ? VF32_LANES : 0)) * QUAD;
-        for (size_t i = 0; i < end; i += STEP) depthwise_tile(a, c, x + i, y + i, groups);
-        if (rest > 0 && !room) {
-            uint8_t last[STEP];
-            depthwise_tile(a, c, x + whole * QUAD, last, groups);
-            memcpy(y + whole * QUAD, last, rest * QUAD);
+    uint8_t *y = a->y, *const end = y + a->rows * row_bytes;
+    for (; y < end; x += a->x_columns * QUAD, y += row_bytes)
+        for (size_t i = 0; i < row_bytes; i += STEP) {
+            const size_t room = (size_t)(end - (y + i));
+            if (room >= STEP)
+                depthwise_tile(a, c, x + i, y + i, groups);
+            else
+                depthwise_rest(a, c, x + i, y + i, room);
         }
-    }
 }
 
 void GOSS_KERNEL(depthwise_i8)(const goss_depthwise_i8_args *a)

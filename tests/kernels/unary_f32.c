@@ -77,8 +77,36 @@ static void test_exp_at_its_ends(test *t)
     case_end(t);
 }
 
+/* Any bits: angles of every size, what is near a right angle, what is no number. */
+static void test_angles(test *t, bool cosine)
+{
+    case_begin(t, cosine ? "cos_f32" : "sin_f32", "any angle");
+    static const float points[] = {0, -0.0f, 1.5707964f, 2.3561945f, 1e-40f, 16367173.0f, 3.4e38f, 5.3718e37f};
+    const size_t lanes = t->kernels->lanes, count = 512 / lanes * lanes;
+    float *x = output_new(t, count * sizeof *x), *y = output_new(t, count * sizeof *y);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = (random_below(t, 1 << 16) << 16) + random_below(t, 1 << 16);
+        memcpy(x + i, &bits, sizeof bits);
+        if (i < sizeof points / sizeof *points) x[i] = points[i];
+    }
+    const goss_activation_f32_args a = {.x = x, .y = y, .rows = 1, .count = count};
+    if (cosine)
+        RUN_KERNEL(t, cos_f32, &a);
+    else
+        RUN_KERNEL(t, sin_f32, &a);
+    for (size_t i = 0; i < count; i++) {
+        const double value = cosine ? cos((double)x[i]) : sin((double)x[i]);
+        if (isfinite(x[i]))
+            expect_close(t, i, y[i], (reference){value, 6e-8 * fabs(value) + 1e-45});
+        else
+            expect_same(t, i, (float)isnan(y[i]), 1);
+    }
+    case_end(t);
+}
+
 void test_unary_f32(test *t)
 {
+    for (int round = 0; round < 20; round++) test_angles(t, round % 2);
     for (size_t f = 0; f < sizeof functions / sizeof *functions; f++)
         for (size_t vectors = 1; vectors <= 5; vectors++)
             for (size_t rows = 1; rows <= 3; rows++)
