@@ -301,14 +301,71 @@ MODELS = {
         [Op("DEPTH_TO_SPACE", ["x"], "y", {"BlockSize": 2}, "DepthToSpaceOptions")],
         (1, 12, 14, 1),
     ),
+    "the class of each pixel": (
+        {"axis": constant(3, "i4")},
+        [Op("ARG_MAX", ["x", "axis"], "y", {"OutputType": 2}, "ArgMaxOptions")],
+        (1, 6, 7),
+        "i4",
+    ),
+    "the place of the least of each column": (
+        {"axis": constant([1], "i4")},
+        [Op("ARG_MIN", ["x", "axis"], "y", {"OutputType": 4}, "ArgMinOptions")],
+        (1, 7, 4),
+        "i8",
+    ),
+    "a choice by what is larger": (
+        {
+            "edge": constant(normal(7, 4)),
+            "zero": constant([0.0]),
+            "t": Tensor((1, 6, 7, 4), dtype="?"),
+            "u": Tensor((1, 6, 7, 4), dtype="?"),
+            "v": Tensor((1, 6, 7, 4), dtype="?"),
+        },
+        [
+            Op("GREATER_EQUAL", ["x", "edge"], "t"),
+            Op("LESS", ["x", "zero"], "u"),
+            Op("LOGICAL_OR", ["t", "u"], "v"),
+            Op("SELECT_V2", ["v", "x", "edge"], "y"),
+        ],
+        (1, 6, 7, 4),
+    ),
+    "truth values": (
+        {
+            "a": Tensor((1, 6, 7, 4), dtype="?"),
+            "b": Tensor((1, 6, 7, 4), dtype="?"),
+            "zero": constant([0.0]),
+            "mask": constant([True, False, True, True], "?"),
+        },
+        [
+            Op("NOT_EQUAL", ["x", "zero"], "a"),
+            Op("LOGICAL_NOT", ["a"], "b"),
+            Op("LOGICAL_AND", ["a", "mask"], "y"),
+        ],
+        (1, 6, 7, 4),
+        "?",
+    ),
+    "a whole number of steps, and what is left": (
+        {"step": constant([0.3]), "n": Tensor((1, 6, 7, 4)), "r": Tensor((1, 6, 7, 4))},
+        [
+            Op("FLOOR_DIV", ["x", "step"], "n"),
+            Op("FLOOR_MOD", ["x", "step"], "r"),
+            Op("ADD", ["n", "r"], "y"),
+        ],
+        (1, 6, 7, 4),
+    ),
+    "numbers without fractions": (
+        {"n": Tensor((1, 6, 7, 4), dtype="i4")},
+        [Op("CAST", ["x"], "n"), Op("CAST", ["n"], "y")],
+        (1, 6, 7, 4),
+    ),
     "a logarithm of a softmax": ({}, [Op("LOG_SOFTMAX", ["x"], "y")], (1, 6, 7, 4)),
     "a length of 1": ({}, [Op("L2_NORMALIZATION", ["x"], "y")], (1, 6, 7, 4)),
 }
 
 
 def model(name: str, **x) -> bytes:
-    tensors, ops, shape = MODELS[name]
-    tensors = {"x": Tensor((1, 6, 7, 4), **x), **tensors, "y": Tensor(shape)}
+    tensors, ops, shape, *dtype = MODELS[name]
+    tensors = {"x": Tensor((1, 6, 7, 4), **x), **tensors, "y": Tensor(shape, None, *dtype)}
     return tiny_tflite.build(tensors, ops, ["x"], ["y"])
 
 

@@ -276,6 +276,18 @@ def relu(node: NodeReader) -> Value:
     return clamp(node, node.computed(0), 0.0, math.inf)
 
 
+def as_type(node: NodeReader, x: Value, dtype: str) -> Value:
+    """Emit x as numbers ("f32"), whole numbers ("i64") or truth values ("bool")."""
+    if dtype == x.dtype:
+        return x
+    if dtype == "bool":
+        zero = node.own_constant("zero", np.zeros(1))
+        return invert(node, binary(node, "equal", x, zero, "bool"))
+    if dtype == "i64" and x.dtype == "f32":
+        return truncate(node, x)
+    return node.emit("reshape", [x], x.shape, dtype)  # the number stays what it is
+
+
 def truncate(node: NodeReader, x: Value) -> Value:
     """Emit x without its fraction, as a whole number."""
     size = unary(node, "floor", unary(node, "abs", x))

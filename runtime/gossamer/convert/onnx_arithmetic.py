@@ -11,6 +11,7 @@ from onnx import TensorProto
 from .arithmetic import (
     activation,
     add,
+    as_type,
     binary,
     clamp,
     compare,
@@ -32,7 +33,6 @@ from .arithmetic import (
     sigmoid,
     subtract,
     sum_of,
-    truncate,
     unary,
     with_constant,
 )
@@ -215,14 +215,7 @@ def _as_type(node: OnnxNode, x: Value, to: int) -> Value:
     wanted = _TYPES.get(to)
     if wanted is None:
         raise Unsupported(f"to {type_name(to)}; FLOAT, BOOL, INT32 or INT64 expected")
-    if wanted == x.dtype:
-        return x
-    if wanted == "bool":
-        zero = node.own_constant("zero", np.zeros(1))
-        return invert(node, binary(node, "equal", x, zero, "bool"))
-    if wanted == "i64" and x.dtype == "f32":
-        return truncate(node, x)
-    return node.emit("reshape", [x], x.shape, wanted)  # the number stays what it is
+    return as_type(node, x, wanted)
 
 
 # ---- Over axes -----------------------------------------------------------------------------------

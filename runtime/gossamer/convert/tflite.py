@@ -21,6 +21,7 @@ from .tflite_node import TfliteNode
 from .tflite_operators import OPERATORS
 
 REAL = ("FLOAT32", "UINT8", "INT8", "INT16")  # the latter where they are quantized
+COUNTED = {"BOOL": "bool", "INT32": "i64", "INT64": "i64"}  # what some operators make of real ones
 
 
 def import_model(
@@ -192,16 +193,15 @@ class _Importer:
         if any(value is not None and value.shape is None for value in inputs):
             return unknown
         try:
-            for each in outputs:
-                if not is_real(each):
-                    raise Unsupported(f"a {each.type} result; FLOAT32, or quantized, expected")
             node = TfliteNode(self.source, outputs, operator, inputs, self.flattened)
             found = OPERATORS[operator.name](node)
+            values = found if isinstance(found, list) else [found]
+            for value, each in zip(values, outputs, strict=False):
+                check_type(value, each)
         except Unsupported as reason:
             self.problem(operator.name, output.name, str(reason))
             return unknown
         self.nodes.extend(node.emitted)
-        values = found if isinstance(found, list) else [found]
         if node.emitted and not isinstance(found, list):
             found.name = output.name
         for value, tensor in zip(values, outputs, strict=False):
@@ -220,6 +220,13 @@ class _Importer:
 def is_real(tensor: Tensor) -> bool:
     """Whether a tensor holds real numbers, quantized or not."""
     return tensor.type == "FLOAT32" or (tensor.type in REAL and tensor.scale.size == 1)
+
+
+def check_type(value: Value, tensor: Tensor) -> None:
+    """Refuse a result of another type than the file's."""
+    dtype = "f32" if is_real(tensor) else COUNTED.get(tensor.type)
+    if dtype is None or (value.data is None and value.dtype != dtype):
+        raise Unsupported(f"a {tensor.type} result; FLOAT32, or quantized, expected")
 
 
 def planes(shape: tuple[int, ...]) -> tuple[int, ...]:

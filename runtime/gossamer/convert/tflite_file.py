@@ -30,7 +30,7 @@ OPERATORS, TYPES = _names(tflite.BuiltinOperator), _names(tflite.TensorType)
 ACTIVATIONS = _names(tflite.ActivationFunctionType)
 DTYPES = {
     "FLOAT32": np.float32, "FLOAT16": np.float16, "INT32": np.int32, "UINT8": np.uint8,
-    "INT64": np.int64, "INT16": np.int16, "INT8": np.int8,
+    "INT64": np.int64, "INT16": np.int16, "INT8": np.int8, "BOOL": np.bool_,
 }  # fmt: skip
 
 _WINDOW = ("Padding", "StrideH", "StrideW", "FusedActivationFunction")

@@ -56,6 +56,15 @@ def _squared_difference(node: TfliteNode) -> Value:
     return arithmetic.product_of(node, distance, distance)
 
 
+def _floor_divide(node: TfliteNode) -> Value:
+    quotient = arithmetic.binary(node, "div", node.operand(0), node.operand(1))
+    return arithmetic.unary(node, "floor", quotient)
+
+
+def _floor_remainder(node: TfliteNode) -> Value:
+    return arithmetic.binary(node, "mod", node.operand(0), node.operand(1))
+
+
 def _negate(node: TfliteNode) -> Value:
     return arithmetic.negate(node, node.computed(0))
 
@@ -66,6 +75,57 @@ def _leaky_relu(node: TfliteNode) -> Value:
 
 def _gelu(node: TfliteNode) -> Value:
     return arithmetic.activation(node, "gelu_tanh" if node.option("Approximate", False) else "gelu")
+
+
+# ---- Truth values and whole numbers --------------------------------------------------------------
+
+
+def _compare(kind: str, *, swapped: bool = False, inverted: bool = False) -> _Operator:
+    return elementwise(
+        lambda node: arithmetic.compare(node, kind, swapped=swapped, inverted=inverted)
+    )
+
+
+def _logical(kind: str) -> _Operator:
+    return elementwise(
+        lambda node: arithmetic.binary(node, kind, node.truth(0), node.truth(1), "bool")
+    )
+
+
+def _logical_not(node: TfliteNode) -> Value:
+    return arithmetic.invert(node, node.truth(0))
+
+
+def _select(node: TfliteNode) -> Value:
+    test = node.truth(0)
+    if node.origin == "SELECT" and test.shape != node.value(1).shape:
+        raise Unsupported(f"a choice between rows of {list(node.value(1).shape)}; use SELECT_V2")
+    return arithmetic.select(node, test, node.operand(1), node.operand(2))
+
+
+_DTYPES = {"FLOAT32": "f32", "BOOL": "bool", "INT32": "i64", "INT64": "i64"}
+
+
+def _cast(node: TfliteNode) -> Value:
+    wanted = _DTYPES.get(node.result.type)
+    if wanted is None:
+        raise Unsupported(f"to {node.result.type}; {', '.join(_DTYPES)} expected")
+    return arithmetic.as_type(node, node.moved(0), wanted)
+
+
+def _arg(kind: str) -> _Operator:
+    def operator(node: TfliteNode) -> Value:
+        x = node.computed(0)
+        rank = len(x.shape)
+        axis = node.axis(int(node.scalar(1, 0)), rank)
+        if rank == 4 and axis == 3:  # what is left of the planes has the file's order
+            return arithmetic.reduce(node, kind, x, [1], keep_dims=False)
+        return planed(node, arithmetic.reduce(node, kind, filed(node, x), [axis], keep_dims=False))
+
+    return operator
+
+
+# ---- Over axes -----------------------------------------------------------------------------------
 
 
 def _reduce(kind: str) -> _Operator:
@@ -326,21 +386,34 @@ def _same(
 OPERATORS: dict[str, _Operator] = {
     "ABS": _unary("abs"),
     "ADD": elementwise(arithmetic.add),
+    "ARG_MAX": _arg("arg_max"),
+    "ARG_MIN": _arg("arg_min"),
     "BATCH_MATMUL": _batch_matmul,
+    "CAST": _cast,
     "CEIL": _unary("ceil"),
     "CONCATENATION": _concatenation,
     "COS": _unary("cos"),
     "DEPTH_TO_SPACE": _depth_to_space,
     "DIV": elementwise(arithmetic.divide),
     "ELU": _unary("elu"),
+    "EQUAL": _compare("equal"),
     "EXP": _unary("exp"),
     "FLOOR": _unary("floor"),
+    "FLOOR_DIV": elementwise(_floor_divide),
+    "FLOOR_MOD": elementwise(_floor_remainder),
     "GATHER": _gather,
     "GELU": _gelu,
+    "GREATER": _compare("less", swapped=True),
+    "GREATER_EQUAL": _compare("less_or_equal", swapped=True),
     "HARD_SWISH": _unary("hard_swish"),
     "L2_NORMALIZATION": _l2_normalization,
     "LEAKY_RELU": _leaky_relu,
+    "LESS": _compare("less"),
+    "LESS_EQUAL": _compare("less_or_equal"),
     "LOG": _unary("log"),
+    "LOGICAL_AND": _logical("min"),
+    "LOGICAL_NOT": _logical_not,
+    "LOGICAL_OR": _logical("max"),
     "LOGISTIC": arithmetic.sigmoid,
     "LOG_SOFTMAX": _log_softmax,
     "MAXIMUM": elementwise(lambda node: arithmetic.extreme(node, "max")),
@@ -349,6 +422,7 @@ OPERATORS: dict[str, _Operator] = {
     "MIRROR_PAD": _pad,
     "MUL": elementwise(arithmetic.multiply),
     "NEG": _negate,
+    "NOT_EQUAL": _compare("equal", inverted=True),
     "PACK": _pack,
     "PAD": _pad,
     "PADV2": _pad,
@@ -361,6 +435,9 @@ OPERATORS: dict[str, _Operator] = {
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "ROUND": _unary("round"),
     "RSQRT": _rsqrt,
+    "SELECT": elementwise(_select),
+    "SELECT_V2": elementwise(_select),
+    "SIGN": _unary("sign"),
     "SIN": _unary("sin"),
     "SLICE": _slice,
     "SOFTMAX": _softmax,

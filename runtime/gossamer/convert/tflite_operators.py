@@ -113,7 +113,7 @@ def _kernel(node: TfliteNode) -> tuple[int, int]:
 
 def _reshape(node: TfliteNode) -> Value:
     """Emit the shape that the file gives the result; the batch may be another one."""
-    x, shape = node.computed(0), node.result.shape
+    x, shape = node.moved(0), node.result.shape
     if shape and math.prod(shape) != math.prod(x.shape):
         shape = (x.shape[0], *shape[1:])
     turned = (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else tuple(shape)
