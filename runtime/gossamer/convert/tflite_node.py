@@ -95,3 +95,9 @@ def filed(node: NodeReader, x: Value | None) -> Value | None:
 def planed(node: NodeReader, x: Value) -> Value:
     """Emit what is in the file's order of axes as channel planes, if it is an image."""
     return moves.transpose(node, x, (0, 3, 1, 2)) if len(x.shape) == 4 else x
+
+
+def plane_axis(node: NodeReader, axis: int, rank: int) -> int:
+    """Give the axis here of one of the file's."""
+    axis = node.axis(axis, rank)
+    return PLANE_AXES[axis] if rank == 4 else axis

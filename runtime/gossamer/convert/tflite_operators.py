@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import arithmetic, moves, operators, tflite_general
+from . import arithmetic, moves, operators, tflite_arithmetic, tflite_shapes
 from .ir import Value
 from .node_reader import Unsupported
 from .tflite_node import CLAMPS, TfliteNode, activated, filed, planed
@@ -143,7 +143,8 @@ def _same(node: TfliteNode) -> Value:
 
 
 OPERATORS: dict[str, Callable[[TfliteNode], Value | list[Value]]] = {
-    **tflite_general.OPERATORS,
+    **tflite_arithmetic.OPERATORS,
+    **tflite_shapes.OPERATORS,
     "AVERAGE_POOL_2D": _average_pool_2d,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
