@@ -8,9 +8,10 @@ from ..errors import MissingDependencyError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import onnx
+    import torch
 
     from .report import Explanation
 
@@ -18,7 +19,7 @@ __all__ = ["explain"]
 
 
 def explain(
-    model: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    model: str | os.PathLike[str] | bytes | onnx.ModelProto | torch.nn.Module,
     *,
     target: str = "wasm_relaxed",
     costs: str | os.PathLike[str] | None = None,
@@ -26,6 +27,7 @@ def explain(
     threads: int = 1,
     batch: int = 1,
     dims: Mapping[str, int] | None = None,
+    example_inputs: torch.Tensor | Sequence[torch.Tensor] | None = None,
 ) -> Explanation:
     """Say what became of every layer of a model, what it costs, and why.
 
@@ -36,9 +38,9 @@ def explain(
     Parameters
     ----------
     model
-        An ``.onnx`` or ``.tflite`` file or a loaded ONNX model, which is converted first, in
-        memory; a ``.goss`` file or its content, whose storage stays as it is; or an embedded
-        model's name.
+        An ``.onnx`` or ``.tflite`` file, a loaded ONNX model or a PyTorch module, which is
+        converted first, in memory; a ``.goss`` file or its content, whose storage stays as it is;
+        or an embedded model's name.
     target
         Instruction set to predict for: "wasm_relaxed", "wasm_simd", "avx2", "generic", or one that
         `costs` has; "host" is the best one of this machine.
@@ -48,7 +50,7 @@ def explain(
         Whether to run the model, too; None = where `target` is an instruction set of this machine.
     threads
         To measure with, at least 1. Predictions are for one.
-    batch, dims
+    batch, dims, example_inputs
         As `gossamer.convert` takes them.
 
     Returns
@@ -79,5 +81,12 @@ def explain(
             f"explaining needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
         ) from error
     return analysis.run(
-        model, target=target, costs=costs, measure=measure, threads=threads, batch=batch, dims=dims
+        model,
+        target=target,
+        costs=costs,
+        measure=measure,
+        threads=threads,
+        batch=batch,
+        dims=dims,
+        example_inputs=example_inputs,
     )

@@ -76,7 +76,7 @@ def pays_from(layer: LayerReport) -> str:
 def storage(layer: LayerReport) -> str:
     """Say how weights are stored."""
     of = layer.weights
-    return f"{of.storage} {of.block_rows}x1" if of else ""
+    return f"{of.storage} {of.block}" if of else ""
 
 
 def shape(sizes: tuple[int, ...]) -> str:
