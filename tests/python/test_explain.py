@@ -443,9 +443,35 @@ def test_open_dimensions_are_given_as_for_conversion():
 
 
 @pytest.mark.parametrize("target", ["cortex-a72", "cortex_a76"])
-def test_cores_that_nobody_measured_are_refused_with_what_to_do(target):
-    with pytest.raises(gossamer.UnsupportedError, match="--calibrate.*--target neon"):
-        gossamer.explain("cifar10-mobilenet", target=target)
+def test_times_that_nobody_measured_are_said_so_before_anything_else(target, capsys):
+    explanation = gossamer.explain("cifar10-mobilenet", target=target)
+    assert explanation.target == target.replace("-", "_")
+    assert explanation.measured is None
+    assert "estimates, never measured on such a core" in explanation.caveat
+    report = str(explanation)
+    assert report.splitlines()[2].startswith(f"Times for {explanation.target} are estimates, never")
+    assert re.search(r"predicted +[\d.]+ ms, one thread, an estimate\n", report)
+    assert "; costs simulated by llvm-mca " in report
+    assert report.index("estimates, never") < report.index(explanation.verdict.headline[:20])
+    page = explanation.html()
+    assert page.index("estimates, never") < page.index("<section")
+    assert cli.main(["explain", "cifar10-mobilenet", "--target", target, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["caveat"] == explanation.caveat
+
+
+def test_measured_costs_have_no_caveat(unstructured):
+    assert unstructured.caveat is None
+    assert "estimate" not in str(unstructured)
+    assert "estimate" not in unstructured.html()
+
+
+def test_the_newer_core_is_faster_and_zeros_pay_on_both():
+    times = {}
+    for target in ("cortex_a72", "cortex_a76"):
+        explanation = explain_network("4x1", 0.8, target)
+        assert explanation.verdict.status is Status.PAYS
+        times[target] = explanation.predicted_seconds
+    assert times["cortex_a76"] < times["cortex_a72"]
 
 
 def test_an_unknown_target_is_refused_with_those_that_there_are():

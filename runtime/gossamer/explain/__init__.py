@@ -43,7 +43,8 @@ def explain(
         or an embedded model's name.
     target
         Instruction set to predict for: "wasm_relaxed", "wasm_simd", "avx2", "generic", or one that
-        `costs` has; "host" is the best one of this machine.
+        `costs` has; "host" is the best one of this machine. Or a core, "cortex_a72" (Raspberry Pi
+        4) or "cortex_a76" (5): estimates, by costs that are simulated, as `caveat` says.
     costs
         A file that ``gossamer bench --calibrate`` wrote; None = the costs that ship.
     measure
@@ -64,7 +65,7 @@ def explain(
         There is no such model; `target` has no costs, or is to be measured and is not this
         machine's; another argument does not fit.
     UnsupportedError
-        The engine cannot run the model, or nothing has been measured on `target`.
+        The engine cannot run the model.
     ModelError, MissingDependencyError
         As `gossamer.convert`.
 

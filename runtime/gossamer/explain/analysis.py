@@ -85,7 +85,8 @@ def run(
     return Explanation(
         model=found.name,
         target=table.target,
-        costs=table.measured,
+        costs=table.origin,
+        caveat=table.caveat,
         verdict=judge(zeros, pruned, times, table.target),
         predicted_seconds=times.now,
         dense_seconds=times.dense,

@@ -182,9 +182,11 @@ class Explanation:
     model
         Its file or name.
     target
-        Instruction set that times are predicted for, one thread.
+        Instruction set or core that times are predicted for, one thread.
     costs
-        Where, when and with what the target's costs were measured.
+        Where, when and with what the target's costs were measured, or what simulated them.
+    caveat
+        What to know before trusting times of a target whose costs are simulated; None: measured.
     verdict
         What to know first.
     predicted_seconds
@@ -213,6 +215,7 @@ class Explanation:
     model: str
     target: str
     costs: str
+    caveat: str | None
     verdict: Verdict
     predicted_seconds: float
     dense_seconds: float
