@@ -86,16 +86,21 @@ class Board:
 
 # Bandwidth: twice what `memcpy` of tinymembench copies, in sbc-bench's reviews of both boards
 # (github.com/ThomasKaiser/sbc-bench, results/reviews/RPi-4B-Rev1.1.md and RPi-5B-Rev1.0.md).
-BOARDS = tuple(
-    Board(name.lower().replace("-", "_"), Core(model, isa, hertz), name, 2 * copied, board)
-    for (name, model), isa, hertz, copied, board in zip(
-        llvm_mca.CORES.items(),
-        ("neon", "neon_dotprod"),
-        (1.8e9, 2.4e9),
-        (2514.6e6, 4447.8e6),
-        ("Raspberry Pi 4", "Raspberry Pi 5"),
-        strict=True,
-    )
+BOARDS = (
+    Board(
+        target="cortex_a72",
+        core=Core(llvm_mca.CORES["Cortex-A72"], "neon", 1.8e9),
+        core_name="Cortex-A72",
+        bytes_per_second=2 * 2514.6e6,
+        name="Raspberry Pi 4",
+    ),
+    Board(
+        target="cortex_a76",
+        core=Core(llvm_mca.CORES["Cortex-A76"], "neon_dotprod", 2.4e9),
+        core_name="Cortex-A76",
+        bytes_per_second=2 * 4447.8e6,
+        name="Raspberry Pi 5",
+    ),
 )
 # Where "generic" was measured: an AMD EPYC of the first generation; by a chain of additions.
 REFERENCE = Core("znver1", "generic", 2.47e9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,36 @@ def test_what_onnx_has_quantized_is_explained_as_it_is_converted():
     ]
     assert {layer.weights.dtype for layer in with_matrix(explanation)} == {"i8"}
     assert explanation.folded == {"QuantizeLinear": 3, "DequantizeLinear": 5}
+
+
+def test_costs_of_int8_that_are_not_measured_are_said_so(tmp_path):
+    data = zoo.build("mobilenet_v1", resolution=32, width=0.25, dtype="int8")
+    path, known = tmp_path / "costs.json", cost_model.load("cortex_a72")
+    cost_model.save(replace(known, target="without", i8_conv=None), path)
+    cost_model.save(known, path)
+    for target, told in (("without", True), ("cortex_a72", False)):
+        notes = gossamer.explain(data, target=target, costs=path).notes
+        assert any("int8 costs is not measured" in note for note in notes) == told
+    f32 = zoo.build("mobilenet_v1", resolution=32, width=0.25)
+    notes = gossamer.explain(f32, target="without", costs=path).notes
+    assert not any("int8" in note for note in notes)
+
+
+def test_break_evens_of_int8_go_by_what_int8_costs(tmp_path):
+    data = zoo.build("mobilenet_v1", resolution=32, width=0.25, dtype="int8")
+    path, known = tmp_path / "costs.json", cost_model.load("cortex_a72")
+    dear = {
+        rows: replace(cost, block=3 * cost.block, tile=0)
+        for rows, cost in known.i8_conv.blocks.items()
+    }
+    cost_model.save(replace(known, target="dear", i8_conv=cost_model.MatrixCost(dear)), path)
+    found = with_matrix(gossamer.explain(data, target="dear", costs=path))
+    usual = with_matrix(gossamer.explain(data, target="cortex_a72"))
+    pairs = [(a, b) for a, b in zip(found, usual, strict=True) if a.op == "conv"]
+    assert len(pairs) > 10
+    for layer, other in pairs:
+        pays, before = (x.weights.break_even["4x4"] for x in (layer, other))
+        assert pays > 0.6 > before
 
 
 def test_depthwise_weights_in_int8_have_one_storage():

@@ -97,7 +97,7 @@ def run(
         pruned_zeros=pruned,
         layers=tuple(reports),
         folded=found.folded,
-        notes=(*notes, *_notes(reports, found)),
+        notes=(*notes, *_notes(reports, found, table)),
     )
 
 
@@ -189,8 +189,13 @@ def _measure(
     return Measurement(found.median_seconds, RUNS, found.isa, found.threads), timed
 
 
-def _notes(reports: Sequence[LayerReport], found: subject.Subject) -> list[str]:
+def _notes(reports: Sequence[LayerReport], found: subject.Subject, costs: CostModel) -> list[str]:
     notes = list(found.session.notes)
+    if not costs.i8_conv and any(r.weights and r.weights.dtype == "i8" for r in reports):
+        notes.append(
+            f"what int8 costs is not measured on {costs.target}: a block of 4 input channels is "
+            "taken to cost what one of a single channel does in f32"
+        )
     if unknown := sorted({r.op for r in reports if r.predicted_seconds is None}):
         notes.append(f"nothing is known of what {', '.join(unknown)} costs: left out of all sums")
     if not found.is_converted:
