@@ -106,7 +106,7 @@ def main() -> None:
                 else calibrate(target, ROUNDS * RUNS)
             )
             save(model, COSTS)
-            print(f"{COSTS}: {model.target}, {model.measured}")
+            print(f"{COSTS}: {model.target}, {model.origin}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+Count = Callable[[list[str]], int]
+Loop = tuple[int, int]
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "arm" / "README.md"
@@ -19,6 +23,12 @@ MARKS = ("<!-- llvm-mca: begin -->", "<!-- llvm-mca: end -->")
 CORES = {"Cortex-A72": "cortex-a72", "Cortex-A76": "neoverse-n1"}
 PATTERNS = ("1x1", "2x1", "4x1", "8x1")
 COMPILER = "aarch64-linux-gnu-gcc"
+# By instruction set, as CMakeLists.txt has them: compiler, vector header, flags.
+BUILDS = {
+    "neon": (COMPILER, "arm/vector_neon.h", []),
+    "neon_dotprod": (COMPILER, "arm/vector_neon_dotprod.h", ["-march=armv8.2-a+dotprod"]),
+    "generic": ("gcc", "runtime/kernels/generic/vector_generic.h", []),
+}
 ANALYZER = "/usr/lib/llvm-19/bin/llvm-mca"
 LANES = 4
 ITERATIONS = 1000
@@ -26,20 +36,32 @@ ITERATIONS = 1000
 PEAK_SUMS = 24
 
 _LABEL = re.compile(r"(\.?\w+):")
-_BRANCH = re.compile(r"\s+(?:b\.?\w*|cbn?z|tbn?z)\s.*?(\.L\w+)\s*$")
+# A loop ends on a condition; who jumps back without one comes from a case that stands elsewhere.
+_BRANCH = re.compile(r"\s+(?:b\.?\w\w|cbn?z|tbn?z|j(?!mp)\w+)\s.*?(\.L\w+)\s*$")
 
 
-def compile_kernels() -> str:
-    """Compile ``pointwise_f32.c`` for NEON to assembly, with the build's flags."""
+def compile_kernels(source: str, isa: str = "neon", more: str = "") -> str:
+    """Compile a source of ``runtime/kernels`` to assembly, with the build's flags.
+
+    Parameters
+    ----------
+    source
+        Name of the file.
+    isa
+        One of `BUILDS`.
+    more
+        C to compile behind it.
+    """
+    compiler, header, of_isa = BUILDS[isa]
     include = [f"-I{ROOT}/runtime/{room}" for room in ("include", "base", "kernels")]
-    vector = f'-DGOSS_VECTOR_HEADER="{ROOT}/arm/vector_neon.h"'
+    vector = f'-DGOSS_VECTOR_HEADER="{ROOT}/{header}"'
     flags = ["-O3", "-DNDEBUG", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-std=c11"]
-    source = ROOT / "runtime" / "kernels" / "pointwise_f32.c"
-    command = [COMPILER, "-S", *flags, vector, *include, str(source), "-o", "-"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command = [compiler, "-S", *flags, *of_isa, vector, *include, "-x", "c", "-", "-o", "-"]
+    text = f'#include "{source}"\n{more}'
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
 
 
-def main_loop(assembly: str, function: str) -> list[str]:
+def main_loop(assembly: str, function: str, count: Count | None = None) -> list[str]:
     """Find the innermost loop of a function that has the most multiply-adds.
 
     Parameters
@@ -48,6 +70,8 @@ def main_loop(assembly: str, function: str) -> list[str]:
         Of GNU as.
     function
         A label in it.
+    count
+        What to count instead of multiply-adds.
 
     Returns
     -------
@@ -59,28 +83,41 @@ def main_loop(assembly: str, function: str) -> list[str]:
     ValueError
         The function has no loop with a multiply-add.
     """
+    count = count or multiply_adds
+    lines, loops = function_loops(assembly, function)
+    bodies = [instructions(lines[first : last + 1]) for first, last in innermost(loops)]
+    best = max(bodies, key=count, default=[])
+    if count(best) == 0:
+        raise ValueError(f"{function}: no loop with a multiply-add found")
+    return best
+
+
+def function_loops(assembly: str, function: str) -> tuple[list[str], list[Loop]]:
+    """Give a function's lines, and of each loop in it the first and the last one."""
     _, _, rest = assembly.partition(f"\n{function}:\n")
     lines = rest.partition("\n\t.size\t")[0].splitlines()
     labels: dict[str, int] = {}
-    loops: list[tuple[int, int]] = []
+    loops: list[Loop] = []
     for number, line in enumerate(lines):
         if label := _LABEL.match(line):
             labels[label[1]] = number
         elif (branch := _BRANCH.match(line)) and branch[1] in labels:
             loops.append((labels[branch[1]], number))
-    innermost = [
+    return lines, loops
+
+
+def innermost(loops: list[Loop]) -> list[Loop]:
+    """Give the loops that have no other one in them."""
+    return [
         loop
         for loop in loops
         if not any(loop[0] <= other[0] and other[1] < loop[1] for other in loops)
     ]
-    bodies = [
-        [line for line in lines[first:last + 1] if line[:1].isspace() and line.strip()[0] != "."]
-        for first, last in innermost
-    ]  # fmt: skip
-    best = max(bodies, key=multiply_adds, default=[])
-    if multiply_adds(best) == 0:
-        raise ValueError(f"{function}: no loop with a multiply-add found")
-    return best
+
+
+def instructions(lines: list[str]) -> list[str]:
+    """Leave out labels and directives."""
+    return [line for line in lines if line[:1].isspace() and line.strip()[0] != "."]
 
 
 def multiply_adds(lines: list[str]) -> int:
@@ -88,12 +125,14 @@ def multiply_adds(lines: list[str]) -> int:
     return sum("fmla" in line for line in lines)
 
 
-def cycles(lines: list[str], core: str) -> float:
+def cycles(
+    lines: list[str], core: str, iterations: int = ITERATIONS, triple: str = "aarch64"
+) -> float:
     """Predict the cycles of one iteration."""
-    command = [ANALYZER, "-mtriple=aarch64", f"-mcpu={core}", f"-iterations={ITERATIONS}"]
+    command = [ANALYZER, f"-mtriple={triple}", f"-mcpu={core}", f"-iterations={iterations}"]
     text = "\n".join(lines)
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
-    return int(re.search(r"Total Cycles:\s+(\d+)", done.stdout)[1]) / ITERATIONS
+    return int(re.search(r"Total Cycles:\s+(\d+)", done.stdout)[1]) / iterations
 
 
 def peak(core: str) -> float:
@@ -104,7 +143,7 @@ def peak(core: str) -> float:
 
 def rows() -> list[list[str]]:
     """Analyze every kernel on every core."""
-    assembly = compile_kernels()
+    assembly = compile_kernels("pointwise_f32.c")
     found = []
     for name, core in CORES.items():
         most = peak(core)

@@ -61,7 +61,7 @@ def main() -> int:
         times = f"{1000 * predicted:.2f} ms | {1000 * measured:.2f} ms"
         print(f"| {name} | {times} | {predicted / measured:.2f} |")
     print(f"\n{target}, one thread; {processor()}, {os.cpu_count()} cores; Chromium {version};")
-    print(f"costs measured on {costs.measured}. Largest error {worst:.0%}.")
+    print(f"costs measured on {costs.origin}. Largest error {worst:.0%}.")
     return 0
 
 

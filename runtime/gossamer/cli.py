@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "--target",
         default="wasm_relaxed",
         help="instruction set to predict for: wasm-relaxed (default), wasm-simd, avx2, ...; host: "
-        "the best of this machine",
+        "the best of this machine; cortex-a72, cortex-a76: estimates that nobody measured",
     )
     explainer.add_argument("--costs", metavar="FILE", help="from bench --calibrate")
     explainer.add_argument(
@@ -185,8 +185,8 @@ def _parser() -> argparse.ArgumentParser:
     converter.add_argument(
         "--target",
         default="wasm_relaxed",
-        help="instruction set by whose costs weights are stored (default: wasm_relaxed); the file "
-        "runs everywhere",
+        help="instruction set or core by whose costs weights are stored (default: wasm_relaxed), "
+        "as in explain; the file runs everywhere",
     )
     converter.add_argument("--costs", metavar="FILE", help="from bench --calibrate")
     converter.add_argument(
@@ -689,7 +689,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     _print_table(_cost_rows(costs), right_aligned=range(1, 5))
     print()
     _print_table(_step_rows(costs), right_aligned=range(1, 3))
-    print(f"{options.calibrate}: costs of {costs.target}, {costs.measured}")
+    print(f"{options.calibrate}: costs of {costs.target}, {costs.origin}")
     return 0
 
 

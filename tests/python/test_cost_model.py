@@ -6,6 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
+from models import onnx_graphs
 
 import gossamer
 from gossamer.cli import main
@@ -51,6 +52,39 @@ def test_zeros_pay_on_every_target(target):
     weights = random.normal(size=(256, 256)) * np.repeat(random.random((64, 256)) >= 0.3, 4, axis=0)
     assert choose_storage(weights, Use.CONV, costs).reason.startswith("sparse")
     assert choose_storage(np.ones((256, 256)), Use.CONV, costs).reason.startswith("dense")
+
+
+SIMULATED = {"cortex_a72", "cortex_a76"}
+
+
+@pytest.mark.parametrize("target", SHIPPED)
+def test_costs_say_whether_anybody_measured_them(target, tmp_path):
+    costs = cost_model.load(target)
+    assert costs.simulated == (target in SIMULATED)
+    assert (costs.caveat is None) == (target not in SIMULATED)
+    if costs.simulated:
+        assert "never measured" in costs.caveat
+        assert "llvm-mca" in costs.caveat
+        costs.need_operators()
+        assert costs.of_i8("conv") == costs.i8_conv
+    cost_model.save(costs, tmp_path / "costs.json")
+    assert cost_model.load(target, tmp_path / "costs.json") == costs
+    (table,) = json.loads((tmp_path / "costs.json").read_text()).values()
+    assert ("simulated" in table, "measured" in table) == (costs.simulated, not costs.simulated)
+
+
+def test_who_converts_for_a_core_that_nobody_measured_is_told(caplog):
+    model = onnx_graphs.mobilenet(17, size=32)
+    gossamer.convert(model, None)
+    assert not caplog.records
+    gossamer.convert(model, None, target="cortex-a72")
+    assert ["never measured" in record.message for record in caplog.records] == [True]
+    inputs = [np.ones((1, 3, 32, 32), np.float32)] * 2
+    for target, told in (("cortex-a76", True), ("generic", False)):
+        pruned = gossamer.prune(model, None, sparsity=0.5, target=target)
+        whole = gossamer.quantize(model, None, data=inputs, sensitivity=False, target=target)
+        for report in (pruned, whole):
+            assert any("never measured" in note for note in report.notes) == told
 
 
 def test_int8_costs_what_f32_does_until_it_is_measured(tmp_path):

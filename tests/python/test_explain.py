@@ -20,7 +20,9 @@ import gossamer
 from gossamer import cli, zoo
 from gossamer.convert import cost_model, pack, prediction
 from gossamer.convert.cost_model import StoredMatrix
+from gossamer.convert.ir import Value
 from gossamer.convert.read import read_graph
+from gossamer.explain import blocks as blocks_of
 from gossamer.explain import reasons, weights
 from gossamer.explain import target as targets
 from gossamer.explain.report import Explanation, LayerReport, Status, WeightsReport
@@ -192,7 +194,7 @@ def test_zeros_in_blocks_are_counted_one_by_one(rows, columns, share, block_rows
     random = np.random.default_rng(seed)
     keep = random.random((-(-rows // block_rows), columns)) >= share
     matrix = keep.repeat(block_rows, 0)[:rows] * 1.0
-    shares = weights.zeros_in_blocks(matrix)
+    shares = blocks_of.zeros_in_blocks(Value("weights", matrix.shape, matrix))
     if matrix.all():
         assert shares == {}
         return
@@ -283,23 +285,11 @@ def test_zeros_of_depthwise_weights_are_said_to_save_nothing():
     assert layer.weights.dense_seconds is None
 
 
-def test_weights_whose_storages_are_not_compared_are_explained_as_they_are(monkeypatch, blocks):
-    monkeypatch.setattr(weights, "is_compared", lambda node: False)
-    explanation = explain_network("4x1", 0.8)
-    assert explanation.verdict.status is Status.PAYS
-    assert explanation.zeros == blocks.zeros
-    assert explanation.predicted_seconds == pytest.approx(blocks.predicted_seconds)
-    for layer, other in zip(explanation.layers, blocks.layers, strict=True):
-        if layer.weights:
-            assert layer.weights.storage == other.weights.storage
-            assert layer.weights.alternative is None
-            assert layer.why
-
-
 def described(zeros, storage, pays, alternative=None):
     return WeightsReport(
-        (8, 8), zeros, {"1x1": 1.0}, "1x1", storage, 4, 256, {"1x1": pays}, 1.0, alternative, 1.0
-    )
+        (8, 8), "f32", zeros, {"1x1": 1.0}, "1x1", storage, 4, 1, 256, {"1x1": pays}, 1.0,
+        alternative, 1.0,
+    )  # fmt: skip
 
 
 def test_the_sentence_says_from_when_zeros_pay():
@@ -419,6 +409,32 @@ def test_a_model_is_a_file_its_content_or_an_embedded_name(tmp_path):
     assert gossamer.explain("cifar10-mobilenet").zeros > 0.8
 
 
+def test_a_pytorch_module_is_explained_as_it_would_be_converted():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 1)
+    )
+    example = torch.zeros(2, 3, 9, 9)
+    explanation = gossamer.explain(module, example_inputs=example)
+    converted = gossamer.InferenceSession(gossamer.convert(module, None, example_inputs=example))
+    assert explanation.model == "Sequential"
+    assert [layer.shape for layer in explanation.layers] == [(2, 8, 7, 7), (2, 4, 7, 7)]
+    assert [layer.kernel for layer in explanation.layers] == [
+        layer.kernel for layer in converted.layers()
+    ]
+    assert [layer.source[0].operator for layer in explanation.layers] == ["Conv", "Conv"]
+    assert module.training
+    with pytest.raises(gossamer.InputError, match="example_inputs: a tensor"):
+        gossamer.explain(module)
+
+
+@pytest.mark.parametrize("model", ["cifar10-mobilenet", tiny_models.windows(), mobilenet(17)])
+def test_example_inputs_are_for_modules_only(model):
+    with pytest.raises(gossamer.InputError, match="only a PyTorch module takes them"):
+        gossamer.explain(model, example_inputs=[np.zeros(1)])
+
+
 def test_open_dimensions_are_given_as_for_conversion():
     g = GraphBuilder(17, image=["batch", 3, "height", 8])
     model = g.model(g.conv("image", 4, 3))
@@ -427,9 +443,35 @@ def test_open_dimensions_are_given_as_for_conversion():
 
 
 @pytest.mark.parametrize("target", ["cortex-a72", "cortex_a76"])
-def test_cores_that_nobody_measured_are_refused_with_what_to_do(target):
-    with pytest.raises(gossamer.UnsupportedError, match="--calibrate.*--target neon"):
-        gossamer.explain("cifar10-mobilenet", target=target)
+def test_times_that_nobody_measured_are_said_so_before_anything_else(target, capsys):
+    explanation = gossamer.explain("cifar10-mobilenet", target=target)
+    assert explanation.target == target.replace("-", "_")
+    assert explanation.measured is None
+    assert "estimates, never measured on such a core" in explanation.caveat
+    report = str(explanation)
+    assert report.splitlines()[2].startswith(f"Times for {explanation.target} are estimates, never")
+    assert re.search(r"predicted +[\d.]+ ms, one thread, an estimate\n", report)
+    assert "; costs simulated by llvm-mca " in report
+    assert report.index("estimates, never") < report.index(explanation.verdict.headline[:20])
+    page = explanation.html()
+    assert page.index("estimates, never") < page.index("<section")
+    assert cli.main(["explain", "cifar10-mobilenet", "--target", target, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["caveat"] == explanation.caveat
+
+
+def test_measured_costs_have_no_caveat(unstructured):
+    assert unstructured.caveat is None
+    assert "estimate" not in str(unstructured)
+    assert "estimate" not in unstructured.html()
+
+
+def test_the_newer_core_is_faster_and_zeros_pay_on_both():
+    times = {}
+    for target in ("cortex_a72", "cortex_a76"):
+        explanation = explain_network("4x1", 0.8, target)
+        assert explanation.verdict.status is Status.PAYS
+        times[target] = explanation.predicted_seconds
+    assert times["cortex_a76"] < times["cortex_a72"]
 
 
 def test_an_unknown_target_is_refused_with_those_that_there_are():

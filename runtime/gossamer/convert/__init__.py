@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, MissingDependencyError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["convert"]
+
+_log = logging.getLogger("gossamer.convert")
 
 
 def convert(
@@ -63,8 +66,9 @@ def convert(
         Texts to keep with the model; the keys in use are "labels" (one a line), "image_mean" and
         "image_scale" (three numbers, separated by spaces), "title" and "license".
     target
-        Instruction set whose costs choose the storage: "wasm_relaxed", "wasm_simd", "avx2",
-        "avx512", "generic", or one that `costs` has.
+        Instruction set or core whose costs choose the storage: "wasm_relaxed", "wasm_simd",
+        "avx2", "avx512", "generic", "cortex_a72", "cortex_a76", or one that `costs` has. Costs of
+        the two cores are simulated, not measured, which is logged.
     costs
         A file that ``gossamer bench --calibrate`` wrote; None = the costs that ship.
     storage
@@ -119,6 +123,8 @@ def convert(
     texts = write.check_metadata(metadata or {})
     with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
         table = cost_model.load(target, costs)
+        if table.caveat:
+            _log.warning("%s", table.caveat)
         graph = importing.import_model(src, batch, dims, example_inputs, quantized=not dequantize)
         texts = graph.metadata | texts
         passes.optimize(graph)

@@ -346,12 +346,12 @@ def fit(
         # What every kernel spends time on is above zero whatever noise says.
         main = np.array([place[-1] in ("weight", "block", "vector") for place in asked])
         weights = 1 / np.maximum(times, CLOCK_PICOSECONDS)
-        found = _solve(equations * weights[:, np.newaxis], rest * weights, main)
+        found = solve(equations * weights[:, np.newaxis], rest * weights, main)
         costs |= zip(asked, (float(f"{cost:.4g}") for cost in found.tolist()), strict=True)
     return _model(target, f"{machine}; {datetime.date.today()}", costs)
 
 
-def _solve(equations: np.ndarray, times: np.ndarray, main: np.ndarray) -> np.ndarray:
+def solve(equations: np.ndarray, times: np.ndarray, main: np.ndarray) -> np.ndarray:
     """Solve for costs, least squares, none below zero, and `main` ones above it."""
     used = np.ones(len(main), dtype=bool)
     while True:

@@ -1,8 +1,9 @@
 """What the engine's work costs on an instruction set, one thread.
 
 The converter chooses storage by these costs, `prediction` adds them up over a network, and nothing
-else in Gossamer knows them. They are measured, for each instruction set, by `calibration`; the
-tables that ship are ``costs.json``.
+else in Gossamer knows them. They are measured, for each instruction set, by `calibration`, or
+simulated, for a core that nobody measured, by ``tools/simulate_costs.py``; the tables that ship are
+``costs.json``.
 """
 
 from __future__ import annotations
@@ -204,14 +205,14 @@ class OperatorCosts:
 
 @dataclass(frozen=True)
 class CostModel:
-    """The costs of an instruction set.
+    """The costs of an instruction set, or of a core.
 
     Attributes
     ----------
     target
-        Name of the instruction set.
-    measured
-        Where, when and with what; a text.
+        Its name.
+    origin
+        Where they were measured, or what simulated them, when and with what; a text.
     conv
         Of convolutions, for each output pixel.
     fully_connected
@@ -220,15 +221,28 @@ class CostModel:
         Of everything else; None: the costs are older, and only storage can be chosen by them.
     i8_conv, i8_fully_connected
         Of these layers in int8, where a quad of channels counts as one. None: not measured.
+    simulated
+        Whether they were computed, not measured.
     """
 
     target: str
-    measured: str
+    origin: str
     conv: MatrixCost
     fully_connected: MatrixCost
     operators: OperatorCosts | None = None
     i8_conv: MatrixCost | None = None
     i8_fully_connected: MatrixCost | None = None
+    simulated: bool = False
+
+    @property
+    def caveat(self) -> str | None:
+        """What to know before trusting times that these costs predict; None: they are measured."""
+        if not self.simulated:
+            return None
+        return (
+            f"times for {self.target} are estimates, never measured on such a core: its costs are "
+            f"simulated by {self.origin}; `gossamer bench --calibrate costs.json` measures a board"
+        )
 
     def area(self, runs: Mapping[int, int]) -> Area:
         """Cut runs of pixels into tiles, as `OperatorCosts.area`; older costs know none."""
@@ -254,7 +268,7 @@ class CostModel:
         """
         if self.operators is None:
             raise InputError(
-                f"costs of {self.target!r} ({self.measured}) are of an older version and say "
+                f"costs of {self.target!r} ({self.origin}) are of an older version and say "
                 "nothing about operators but matrices, so no time can be predicted; calibrate "
                 "again, on a machine that has it: gossamer bench --calibrate FILE"
             )
@@ -262,12 +276,12 @@ class CostModel:
 
 
 def load(target: str, path: str | os.PathLike[str] | None = None) -> CostModel:
-    """Read the costs of an instruction set.
+    """Read the costs of an instruction set, or of a core.
 
     Parameters
     ----------
     target
-        Name of the instruction set; hyphens are as good as underscores.
+        Its name; hyphens are as good as underscores.
     path
         What `save` wrote; None = the tables that ship.
 
@@ -307,7 +321,7 @@ def save(model: CostModel, path: str | os.PathLike[str]) -> None:
 
 def to_table(model: CostModel) -> dict[str, Any]:
     """Give a model as what JSON can hold; `from_table` takes it."""
-    table = {"measured": model.measured}
+    table = {"simulated" if model.simulated else "measured": model.origin}
     matrices = {kind: getattr(model, kind) for kind in (*KINDS, *I8_KINDS)}
     table |= {kind: asdict(costs)["blocks"] for kind, costs in matrices.items() if costs}
     return table | ({"operators": asdict(model.operators)} if model.operators else {})
@@ -325,9 +339,13 @@ def from_table(target: str, table: Mapping[str, Any]) -> CostModel:
     matrices |= {
         kind: _matrix_cost(table[kind], I8_BLOCK_ROWS) for kind in I8_KINDS if kind in table
     }
-    operators = table.get("operators")
+    operators, simulated = table.get("operators"), "simulated" in table
     return CostModel(
-        target, str(table["measured"]), **matrices, operators=operators and _operators(operators)
+        target,
+        str(table["simulated" if simulated else "measured"]),
+        **matrices,
+        operators=operators and _operators(operators),
+        simulated=simulated,
     )
 
 
@@ -366,7 +384,7 @@ def _check_numbers(table: Mapping[str, Any]) -> None:
     for key, value in table.items():
         if isinstance(value, Mapping):
             _check_numbers(value)
-        elif key != "measured":
+        elif key not in ("measured", "simulated"):
             lowest = 1e-3 if key in _POSITIVE else 0
             if not isinstance(value, int | float) or not lowest <= value < 1e15:
                 raise ValueError(f"{key}: a positive number expected, found {value!r}")

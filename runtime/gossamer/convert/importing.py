@@ -22,6 +22,21 @@ def is_module(src: object) -> bool:
     return torch is not None and isinstance(src, torch.nn.Module)
 
 
+def check_example_inputs(src: object, example_inputs: object) -> None:
+    """Refuse them where there is no PyTorch module to call with them.
+
+    Raises
+    ------
+    InputError
+        `src` is something else.
+    """
+    if example_inputs is not None and not is_module(src):
+        raise InputError(
+            f"example_inputs: only a PyTorch module takes them, found {type(src).__name__} as src; "
+            "use batch and dims"
+        )
+
+
 def import_model(
     src: str | os.PathLike[str] | onnx.ModelProto | torch.nn.Module,
     batch: int,
@@ -36,11 +51,7 @@ def import_model(
     are of files, `dims` of ONNX only. Values keep what a model says of their quantization only
     where `quantized` asks for that. MissingDependencyError names a package that is not installed.
     """
-    if example_inputs is not None and not is_module(src):
-        raise InputError(
-            f"example_inputs: only a PyTorch module takes them, found {type(src).__name__} as src; "
-            "use batch and dims"
-        )
+    check_example_inputs(src, example_inputs)
     extras = "convert,torch" if is_module(src) else "convert"
     try:
         if is_module(src):

@@ -123,7 +123,9 @@ class _Rewriting:
             if reads == gives and (attributes["table"] == np.arange(LARGEST + 1)).all():
                 self.whole[node.output] = inputs[0]  # such as a ReLU of what is not negative
                 return
-        self.nodes.append(Node(op, node.name, node.origin, inputs, output, attributes))
+        self.nodes.append(
+            Node(op, node.name, node.origin, inputs, output, attributes, node.absorbed)
+        )
 
     def result(self, node: Node, x: Value) -> Quantization:
         if node.op in MOVING:

@@ -184,7 +184,7 @@ def choose_storage(
 
 
 def with_zeros(
-    rows: int, columns: int, share: float, zero_rows: int, block_rows: int
+    rows: int, columns: int, share: float, zero_rows: float, block_rows: int
 ) -> StoredMatrix:
     """Describe a sparse matrix whose zeros lie anywhere.
 
@@ -195,7 +195,7 @@ def with_zeros(
     share
         Of its weights that are zero, 0 to 1.
     zero_rows
-        Of the blocks that are zero at once, each as likely as any other.
+        Of the blocks that are zero at once, each as likely as any other; a single i8 weight: 1/4.
     block_rows
         Of the blocks that are stored: one with a weight other than zero is.
 
@@ -211,7 +211,7 @@ def with_zeros(
 
 
 def break_even(
-    rows: int, columns: int, zero_rows: int, costs: MatrixCost, area: Area
+    rows: int, columns: int, zero_rows: float, costs: MatrixCost, area: Area
 ) -> float | None:
     """Find the share of zeros from which on sparse storage is measurably faster.
 
@@ -220,7 +220,7 @@ def break_even(
     rows, columns
         Of the matrix.
     zero_rows
-        Of the blocks in which zeros lie.
+        Of the blocks in which zeros lie, as `with_zeros` takes them.
     costs, area
         As `choose_storage` compares them.
 
@@ -229,7 +229,7 @@ def break_even(
     float or None
         0 to 1; None: it never is.
     """
-    sizes = block_sizes(rows)
+    sizes = [size for size in block_sizes(rows) if size in costs.blocks]
     dense, _ = _cheapest(
         {size: costs.picoseconds(StoredMatrix(rows, columns, size), area) for size in sizes}
     )

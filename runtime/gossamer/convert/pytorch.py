@@ -71,4 +71,6 @@ def import_model(module: torch.nn.Module, example_inputs: object) -> Graph:
             f"{type(module).__name__}: torch.onnx.export of PyTorch {torch.__version__} fails: "
             f"{reason}; change the module's forward, or export it to a file in another way"
         ) from error
-    return onnx.import_model(program.model_proto, batch=1)
+    graph = onnx.import_model(program.model_proto, batch=1)
+    graph.source = type(module).__name__
+    return graph

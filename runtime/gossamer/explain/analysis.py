@@ -13,14 +13,15 @@ from ..convert.cost_model import CostModel
 from ..convert.ir import Node, SourceNode
 from ..errors import InputError
 from ..session import InferenceSession, LayerInfo, SessionOptions
-from . import subject, weights
+from . import blocks, subject, weights
 from .reasons import why
 from .report import Explanation, LayerReport, Measurement
 from .target import find_target
-from .verdict import Times, judge
+from .verdict import FEW, Times, judge
 
 if TYPE_CHECKING:
     import onnx
+    import torch
 
 RUNS = 20
 # What only puts numbers elsewhere.
@@ -48,7 +49,7 @@ class _Layer:
 
 
 def run(
-    model: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    model: str | os.PathLike[str] | bytes | onnx.ModelProto | torch.nn.Module,
     *,
     target: str,
     costs: str | os.PathLike[str] | None,
@@ -56,6 +57,7 @@ def run(
     threads: int,
     batch: int,
     dims: Mapping[str, int] | None,
+    example_inputs: torch.Tensor | Sequence[torch.Tensor] | None,
 ) -> Explanation:
     """Do what `gossamer.explain` says."""
     table, isa, notes = find_target(target, costs)
@@ -65,7 +67,7 @@ def run(
             "measuring, or measure in a browser with the page web/bench"
         )
     options = SessionOptions(threads=threads, isa=isa)
-    found = subject.read(model, table, options, batch, dims)
+    found = subject.read(model, table, options, batch, dims, example_inputs)
     layers = [
         _layer(node, layer, source, table)
         for node, layer, source in zip(
@@ -75,7 +77,7 @@ def run(
     run_seconds = prediction.run_seconds(found.graph, table)
     times = _times(layers, run_seconds, table)
     count, zeros = _zeros(layers)
-    _, pruned = _zeros([layer for layer in layers if layer.has_choice and layer.zeros])
+    _, pruned = _zeros([layer for layer in layers if layer.has_choice and layer.zeros >= FEW])
     reports = _with_shares([layer.report for layer in layers])
     measured = None
     if measure or (measure is None and isa):
@@ -83,7 +85,8 @@ def run(
     return Explanation(
         model=found.name,
         target=table.target,
-        costs=table.measured,
+        costs=table.origin,
+        caveat=table.caveat,
         verdict=judge(zeros, pruned, times, table.target),
         predicted_seconds=times.now,
         dense_seconds=times.dense,
@@ -94,7 +97,7 @@ def run(
         pruned_zeros=pruned,
         layers=tuple(reports),
         folded=found.folded,
-        notes=(*notes, *_notes(reports, found)),
+        notes=(*notes, *_notes(reports, found, table)),
     )
 
 
@@ -140,17 +143,22 @@ def _times(layers: Sequence[_Layer], run_seconds: float, costs: CostModel) -> Ti
             for layer, new in zip(choices, found, strict=True)
         )
 
+    i8 = any(layer.report.weights.dtype == "i8" for layer in choices)
+    dtype, patterns = ("i8", pack.I8_PATTERNS) if i8 else ("f32", pack.PATTERNS)
     inner = {id(layer) for layer in choices[1:-1]}
     halved = (
-        weights.as_blocks(layer.node, 0.5, "4x1", costs) if id(layer) in inner else None
+        weights.as_blocks(layer.node, 0.5, blocks.PRUNED[dtype], costs)
+        if id(layer) in inner
+        else None
         for layer in choices
     )
     return Times(
         now=total(layer.seconds for layer in choices),
         dense=total(layer.report.weights.dense_seconds for layer in choices),
         converted=total(layer.report.weights.converted_seconds for layer in choices),
-        as_blocks={name: as_blocks(name) for name in pack.PATTERNS if name != "1x1"},
+        as_blocks={name: as_blocks(name) for name in patterns if name != blocks.ANYWHERE},
         halved=total(halved),
+        dtype=dtype,
     )
 
 
@@ -181,8 +189,13 @@ def _measure(
     return Measurement(found.median_seconds, RUNS, found.isa, found.threads), timed
 
 
-def _notes(reports: Sequence[LayerReport], found: subject.Subject) -> list[str]:
+def _notes(reports: Sequence[LayerReport], found: subject.Subject, costs: CostModel) -> list[str]:
     notes = list(found.session.notes)
+    if not costs.i8_conv and any(r.weights and r.weights.dtype == "i8" for r in reports):
+        notes.append(
+            f"what int8 costs is not measured on {costs.target}: a block of 4 input channels is "
+            "taken to cost what one of a single channel does in f32"
+        )
     if unknown := sorted({r.op for r in reports if r.predicted_seconds is None}):
         notes.append(f"nothing is known of what {', '.join(unknown)} costs: left out of all sums")
     if not found.is_converted:

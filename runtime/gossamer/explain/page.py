@@ -9,7 +9,17 @@ from pathlib import Path
 from string import Template
 
 from .report import Explanation, LayerReport, Status
-from .text import facts, fused, milliseconds, pays_from, shape, short_name, storage, zeros_fit
+from .text import (
+    facts,
+    fused,
+    milliseconds,
+    pays_from,
+    sentence,
+    shape,
+    short_name,
+    storage,
+    zeros_fit,
+)
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _TONES = {Status.DENSE: "", Status.PAYS: "good", Status.PAYS_LESS: "", Status.DOES_NOT_PAY: "bad"}
@@ -30,6 +40,7 @@ def render(explanation: Explanation) -> str:
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         model=escape(explanation.model),
         target=escape(explanation.target),
+        caveat=_caveat(explanation),
         tone=_TONES[verdict.status],
         headline=_prose(verdict.headline),
         advice=f"<ul>{advice}</ul>" if advice else "",
@@ -38,6 +49,12 @@ def render(explanation: Explanation) -> str:
         layers="\n".join(_layer(layer, longest) for layer in layers),
         facts=_definitions(known),
     )
+
+
+def _caveat(explanation: Explanation) -> str:
+    if not explanation.caveat:
+        return ""
+    return f'<p class="caveat" role="note">{_prose(sentence(explanation.caveat))}</p>'
 
 
 def _prose(text: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..convert.pack import DENSE
+from .blocks import ANYWHERE, PRUNED
 from .report import WeightsReport
 from .weights import WORTHWHILE
 
-PRUNED = "4x1"  # what `gossamer prune` makes unless told otherwise
 FEW = 0.005  # a share that a whole number of per cent rounds to nothing
 
 
@@ -24,7 +24,7 @@ def why(weights: WeightsReport | None, seconds: float | None, kernel_reason: str
     """
     if weights is None:
         return kernel_reason or "no weights"
-    if not weights.break_even:  # no storages were compared
+    if not weights.break_even:  # there is one storage
         if weights.zeros >= FEW and weights.storage == DENSE:
             return f"{weights.zeros:.0%} zeros save nothing: {kernel_reason}"
         return kernel_reason
@@ -36,18 +36,27 @@ def why(weights: WeightsReport | None, seconds: float | None, kernel_reason: str
         parts.append(
             f"as {other.pattern} blocks this layer would be {other.speedup:.2f} times as fast: "
             f"try `gossamer prune --pattern {other.pattern}`"
+            + (" before quantizing" if weights.dtype == "i8" else "")
         )
     return "; ".join(parts)
 
 
 def _dense(weights: WeightsReport) -> str:
     if weights.pattern is None:
-        pays = weights.break_even.get(PRUNED)
-        hint = "" if pays is None else f"; in {PRUNED} blocks they would pay from {pays:.0%}"
-        return f"no zeros, dense in blocks of {weights.block_rows}{hint}"
+        return f"no zeros, dense in {_blocks(weights)}{_hint(weights)}"
     pays = weights.break_even[weights.pattern]
     until = "however many there are" if pays is None else f"until {pays:.0%}"
-    return f"{_zeros(weights)}: dense in blocks of {weights.block_rows} is faster {until}"
+    hint = "" if weights.alternative else _hint(weights)
+    return f"{_zeros(weights)}: dense in {_blocks(weights)} is faster {until}{hint}"
+
+
+def _hint(weights: WeightsReport) -> str:
+    """Say from how many zeros on the blocks that pruning makes would pay, if these are others."""
+    pattern = PRUNED[weights.dtype]
+    pays = weights.break_even.get(pattern)
+    if pays is None or pattern == weights.pattern:
+        return ""
+    return f"; in {pattern} blocks they would pay from {pays:.0%}"
 
 
 def _sparse(weights: WeightsReport, seconds: float) -> str:
@@ -56,13 +65,19 @@ def _sparse(weights: WeightsReport, seconds: float) -> str:
     if pays is None or weights.zeros < pays:
         gain = "hardly faster than dense"
     since = "" if pays is None else f", pays from {pays:.0%}"
-    return f"{_zeros(weights)}: sparse in blocks of {weights.block_rows}, {gain}{since}"
+    return f"{_zeros(weights)}: sparse in {_blocks(weights)}, {gain}{since}"
+
+
+def _blocks(weights: WeightsReport) -> str:
+    """Name the blocks that are stored: by their rows, where they are a column wide."""
+    return f"blocks of {weights.block_rows if weights.block_columns == 1 else weights.block}"
 
 
 def _zeros(weights: WeightsReport) -> str:
     shares = weights.zeros_in_blocks
-    if weights.pattern != "1x1":
+    if weights.pattern != ANYWHERE:
         inside = f"{shares[weights.pattern]:.0%} of them in whole {weights.pattern} blocks"
         return f"{weights.zeros:.0%} zeros, {inside}"
-    inside = f" ({shares['2x1']:.0%} of them in whole 2x1 blocks)" if "2x1" in shares else ""
+    larger = next((name for name in shares if name != ANYWHERE), None)
+    inside = f" ({shares[larger]:.0%} of them in whole {larger} blocks)" if larger else ""
     return f"{weights.zeros:.0%} zeros, unstructured{inside}"

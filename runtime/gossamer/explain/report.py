@@ -25,7 +25,7 @@ class Alternative:
     Attributes
     ----------
     pattern
-        Of the blocks: "2x1", "4x1" or "8x1".
+        Of the blocks: "2x1", "4x1" or "8x1"; in int8 "1x4" or "4x4".
     seconds
         Predicted.
     speedup
@@ -45,23 +45,25 @@ class WeightsReport:
     ----------
     shape
         Of the weights, (M, C, ...).
+    dtype
+        Of the weights: "f32" or "i8".
     zeros
         Share of them that is zero, 0 to 1.
     zeros_in_blocks
-        By pattern: share of the zeros that lie in whole blocks of it. Empty without zeros, and
-        where storages are not compared: of depthwise and of quantized weights.
+        By pattern: share of the zeros that lie in whole blocks of it, smaller blocks first. Empty
+        without zeros, and of depthwise weights, which have one storage.
     pattern
         The largest blocks that zeros fit: "1x1" where they lie anywhere. None as above.
     storage
         "dense" or "sparse".
-    block_rows
-        Of the blocks that are stored.
+    block_rows, block_columns
+        Of the blocks that are stored: output and input channels.
     stored_bytes
         Of the values that are stored, and of where their blocks lie.
     break_even
         By pattern: share of zeros from which sparse storage is faster than dense, for zeros that
         lie anywhere in blocks of it; None: never. Differences that measuring would not show do not
-        count.
+        count. Empty as above.
     dense_seconds
         Predicted, with every weight stored; None where it always is.
     alternative
@@ -71,16 +73,23 @@ class WeightsReport:
     """
 
     shape: tuple[int, ...]
+    dtype: str
     zeros: float
     zeros_in_blocks: Mapping[str, float]
     pattern: str | None
     storage: str
     block_rows: int
+    block_columns: int
     stored_bytes: int
     break_even: Mapping[str, float | None]
     dense_seconds: float | None
     alternative: Alternative | None
     converted_seconds: float | None
+
+    @property
+    def block(self) -> str:
+        """The blocks that are stored: such as "4x1"."""
+        return f"{self.block_rows}x{self.block_columns}"
 
 
 @dataclass(frozen=True)
@@ -173,9 +182,11 @@ class Explanation:
     model
         Its file or name.
     target
-        Instruction set that times are predicted for, one thread.
+        Instruction set or core that times are predicted for, one thread.
     costs
-        Where, when and with what the target's costs were measured.
+        Where, when and with what the target's costs were measured, or what simulated them.
+    caveat
+        What to know before trusting times of a target whose costs are simulated; None: measured.
     verdict
         What to know first.
     predicted_seconds
@@ -191,7 +202,7 @@ class Explanation:
     zeros
         Share of these that is zero.
     pruned_zeros
-        The same of the layers that have zeros; 0 where none has.
+        The same of the layers that have zeros, more than rounding leaves; 0 where none has.
     layers
         In the order of execution.
     folded
@@ -204,6 +215,7 @@ class Explanation:
     model: str
     target: str
     costs: str
+    caveat: str | None
     verdict: Verdict
     predicted_seconds: float
     dense_seconds: float

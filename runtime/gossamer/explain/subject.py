@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..convert import importing, lower, passes
+from ..convert import importing, int8, lower, passes
 from ..convert.cost_model import CostModel
 from ..convert.ir import Graph, SourceNode
 from ..convert.read import read_graph
@@ -19,6 +19,7 @@ from ..session import InferenceSession, SessionOptions
 
 if TYPE_CHECKING:
     import onnx
+    import torch
 
 IMPORTED = (".onnx", ".tflite")
 
@@ -52,11 +53,12 @@ class Subject:
 
 
 def read(
-    model: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    model: str | os.PathLike[str] | bytes | onnx.ModelProto | torch.nn.Module,
     costs: CostModel,
     options: SessionOptions,
     batch: int,
     dims: Mapping[str, int] | None,
+    example_inputs: torch.Tensor | Sequence[torch.Tensor] | None,
 ) -> Subject:
     """Read a model, and convert it if it is none of ours.
 
@@ -64,14 +66,15 @@ def read(
     ----------
     model
         A ``.onnx``, ``.tflite`` or ``.goss`` file, the content of the latter, a loaded ONNX model,
-        or an embedded model's name.
+        a PyTorch module, or an embedded model's name.
     costs
         Of the target that storage is chosen for.
     options
         Of the session.
-    batch, dims
+    batch, dims, example_inputs
         As `gossamer.convert` takes them.
     """
+    importing.check_example_inputs(model, example_inputs)
     if isinstance(model, bytes):
         return _own(InferenceSession(model, options), model, "model")
     if isinstance(model, str | os.PathLike):
@@ -79,8 +82,9 @@ def read(
         if path.suffix not in IMPORTED:
             return _own(InferenceSession(path, options), path.read_bytes(), str(model))
     with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
-        graph = importing.import_model(model, batch, dims)
+        graph = importing.import_model(model, batch, dims, example_inputs, quantized=True)
         passes.optimize(graph)
+        graph = int8.quantize_as_source(graph)
         data = lower.lower(graph, graph.metadata, costs)
     return _imported(graph, data, InferenceSession(data, options))
 
@@ -91,7 +95,11 @@ def _own(session: InferenceSession, data: bytes, name: str) -> Subject:
 
 
 def _imported(graph: Graph, data: bytes, session: InferenceSession) -> Subject:
-    sources = [(node.source_node, *node.absorbed) for node in graph.nodes]
+    known = set(graph.source_nodes)  # conversions to int8 and back are no nodes of the source
+    sources = [
+        tuple(source for source in (node.source_node, *node.absorbed) if source in known)
+        for node in graph.nodes
+    ]
     left = {source for nodes in sources for source in nodes}
     folded = Counter(node.operator for node in graph.source_nodes if node not in left)
     stored = read_graph(data, graph.source)

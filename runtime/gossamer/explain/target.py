@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from ..convert import cost_model
 from ..convert.cost_model import CostModel
-from ..errors import InputError, UnsupportedError
+from ..errors import InputError
 from ..session import isas
 
 HOST = "host"
-UNMEASURED = ("cortex_a72", "cortex_a76")
 
 
 class Target(NamedTuple):
@@ -28,27 +27,18 @@ def find_target(name: str, path: str | os.PathLike[str] | None) -> Target:
     Parameters
     ----------
     name
-        An instruction set, hyphens as good as underscores, or "host".
+        An instruction set or a core, hyphens as good as underscores, or "host".
     path
         As `cost_model.load` takes it.
 
     Raises
     ------
-    UnsupportedError
-        Nothing has been measured on that core.
     InputError
         There are no costs of it, or they cannot predict.
     """
     asked = name.replace("-", "_")
     if asked == HOST:
         return _host(path)
-    if asked in UNMEASURED:
-        raise UnsupportedError(
-            f"target {name!r}: what layers cost has not been measured on that core, and predicted "
-            "cycles of inner loops (arm/README.md) leave out its caches and memory; measure on the "
-            "board: gossamer bench --calibrate costs.json, then explain with --target neon --costs "
-            "costs.json, or there with --target host"
-        )
     return Target(_load(asked, path), asked if asked in isas() else None, ())
 
 

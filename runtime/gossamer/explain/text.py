@@ -26,13 +26,15 @@ def render(explanation: Explanation) -> str:
 
 def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     """Give what there is to say besides layers: names and texts."""
-    yield "predicted", f"{milliseconds(explanation.predicted_seconds)}, one thread"
+    estimate = ", an estimate" if explanation.caveat else ""
+    yield "predicted", f"{milliseconds(explanation.predicted_seconds)}, one thread{estimate}"
     if measured := explanation.measured:
         threads = f"{measured.threads} thread{'s' if measured.threads > 1 else ''}"
         yield "measured", f"{milliseconds(measured.seconds)} here, {measured.isa}, {threads}"
     weights = f"{explanation.zeros:.1%} of {explanation.weights:,} weights"
     yield "zeros", weights if explanation.weights else "no weights whose zeros could be skipped"
-    yield "target", f"{explanation.target}; costs measured on {explanation.costs}"
+    origin = "simulated by" if explanation.caveat else "measured on"
+    yield "target", f"{explanation.target}; costs {origin} {explanation.costs}"
     moving = [layer for layer in explanation.layers if layer.moves_data]
     seconds = sum(layer.predicted_seconds or 0.0 for layer in moving)
     names = ", ".join(f"{layer.op} '{short_name(layer.name)}'" for layer in moving)
@@ -43,6 +45,11 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
         yield "folded away", f"{gone}: computed during conversion, or without effect"
     for note in explanation.notes:
         yield "note", note
+
+
+def sentence(note: str) -> str:
+    """Write a note that stands alone."""
+    return f"{note[0].upper()}{note[1:]}."
 
 
 def short_name(name: str) -> str:
@@ -76,7 +83,7 @@ def pays_from(layer: LayerReport) -> str:
 def storage(layer: LayerReport) -> str:
     """Say how weights are stored."""
     of = layer.weights
-    return f"{of.storage} {of.block_rows}x1" if of else ""
+    return f"{of.storage} {of.block}" if of else ""
 
 
 def shape(sizes: tuple[int, ...]) -> str:
@@ -98,7 +105,10 @@ def fused(layers: tuple[LayerReport, ...]) -> list[str]:
 
 def _top(explanation: Explanation) -> list[str]:
     verdict = explanation.verdict
-    lines = [explanation.model, "", *_wrapped(verdict.headline, "")]
+    lines = [explanation.model, ""]
+    if explanation.caveat:
+        lines += [*_wrapped(sentence(explanation.caveat), ""), ""]
+    lines += _wrapped(verdict.headline, "")
     for advice in verdict.advice:
         lines += _wrapped(f"- {advice}", "  ")
     return lines

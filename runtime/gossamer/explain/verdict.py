@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from .blocks import PRUNED
 from .report import Status, Verdict
 
 # Share of zeros below which a model is a dense one: rounding to 8 bits leaves some.
@@ -20,7 +21,8 @@ class Times(NamedTuple):
 
     `now`; `dense`, with every weight stored; `converted`, with the storage that is chosen for the
     target; `as_blocks`, by pattern, with as many zeros in blocks in each layer; `halved`, with half
-    of the weights zero in 4x1 blocks, but for those of the first and the last layer.
+    of the weights zero in blocks of `blocks.PRUNED`, but for those of the first and the last layer.
+    `dtype` is "i8" where any of these layers is in int8.
     """
 
     now: float
@@ -28,6 +30,19 @@ class Times(NamedTuple):
     converted: float
     as_blocks: Mapping[str, float]
     halved: float
+    dtype: str = "f32"
+
+    @property
+    def pruned(self) -> str:
+        """The pattern to prune with."""
+        return PRUNED[self.dtype]
+
+    def prune(self, pattern: str, sparsity: float) -> str:
+        """Say how to prune."""
+        return (
+            f"`gossamer prune MODEL PRUNED --pattern {pattern} --sparsity {sparsity:.2g} "
+            "--data PICTURES`" + (", then quantize that" if self.dtype == "i8" else "")
+        )
 
 
 def judge(zeros: float, pruned: float, times: Times, target: str) -> Verdict:
@@ -87,9 +102,9 @@ def _half_pays(times: Times) -> bool:
 
 def _half(times: Times) -> str:
     return (
-        "With half of the weights zero in 4x1 blocks, in all layers but the first and the last, "
-        f"it would take {_ms(times.halved)}, {times.now / times.halved:.2f} times as fast: "
-        "`gossamer prune MODEL PRUNED --pattern 4x1 --sparsity 0.5 --data PICTURES`."
+        f"With half of the weights zero in {times.pruned} blocks, in all layers but the first and "
+        f"the last, it would take {_ms(times.halved)}, {times.now / times.halved:.2f} times as "
+        f"fast: {times.prune(times.pruned, 0.5)}."
     )
 
 
@@ -113,9 +128,8 @@ def _prune_again(pruned: float, pattern: str, times: Times, gain: float) -> str:
     return (
         f"As many zeros in {pattern} blocks would take {_ms(times.as_blocks[pattern])}, "
         f"{gain:.2f} times as fast as now: prune the network as it was before with "
-        f"`gossamer prune MODEL PRUNED --pattern {pattern} --sparsity {min(pruned, MOST):.2g} "
-        "--data PICTURES`. Blocks cost more accuracy than single weights: compare with "
-        "`gossamer evaluate`."
+        f"{times.prune(pattern, min(pruned, MOST))}. Blocks cost more accuracy than single "
+        "weights: compare with `gossamer evaluate`."
     )
 
 

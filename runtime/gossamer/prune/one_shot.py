@@ -413,5 +413,5 @@ def _report(
         milliseconds=1000 * after,
         target=costs.target,
         file_bytes=file_bytes,
-        notes=tuple(job.notes),
+        notes=(*job.notes, *([costs.caveat] if costs.caveat else [])),
     )

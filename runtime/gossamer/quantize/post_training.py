@@ -210,7 +210,7 @@ def _report(
         agreement=float(np.mean(outputs.argmax(axis=1) == reference.argmax(axis=1))),
         file_bytes_before=sizes[0],
         file_bytes=sizes[1],
-        notes=tuple(found.notes),
+        notes=(*found.notes, *([costs.caveat] if costs.caveat else [])),
     )
 
 
