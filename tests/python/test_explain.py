@@ -297,6 +297,8 @@ def test_the_sentence_says_from_when_zeros_pay():
     assert dense == "41% zeros, unstructured: dense in blocks of 4 is faster until 62%"
     never = reasons.why(described(0.41, "dense", None), 1.0, "")
     assert never.endswith("is faster however many there are")
+    elsewhere = reasons.why(described(0.41, "dense", 0.3), 1.0, "")
+    assert elsewhere.endswith(": dense in blocks of 4, though sparse is faster from 30%")
     sparse = reasons.why(described(0.41, "sparse", 0.3), 0.8, "")
     assert sparse.endswith("sparse in blocks of 4, 1.25 times as fast as dense, pays from 30%")
     early = reasons.why(described(0.2, "sparse", 0.3), 0.99, "")

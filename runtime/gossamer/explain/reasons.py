@@ -45,9 +45,12 @@ def _dense(weights: WeightsReport) -> str:
     if weights.pattern is None:
         return f"no zeros, dense in {_blocks(weights)}{_hint(weights)}"
     pays = weights.break_even[weights.pattern]
-    until = "however many there are" if pays is None else f"until {pays:.0%}"
     hint = "" if weights.alternative else _hint(weights)
-    return f"{_zeros(weights)}: dense in {_blocks(weights)} is faster {until}{hint}"
+    dense = f"{_zeros(weights)}: dense in {_blocks(weights)}"
+    if pays is not None and weights.zeros > pays:  # stored for another target, or as was asked
+        return f"{dense}, though sparse is faster from {pays:.0%}{hint}"
+    until = "however many there are" if pays is None else f"until {pays:.0%}"
+    return f"{dense} is faster {until}{hint}"
 
 
 def _hint(weights: WeightsReport) -> str:

@@ -60,7 +60,8 @@ def _compare_storages(
     pattern = fitting(shares)
     zeros = float(np.mean(value.data == 0))
     seconds = prediction.node_seconds(node, costs, stored)
-    converted = prediction.chosen_matrix(node, costs, pruned=value.data)
+    chosen = prediction.chosen_matrix(node, costs, pruned=value.data)
+    converted = prediction.node_seconds(node, costs, chosen)
     report = WeightsReport(
         shape=value.shape,
         dtype=value.dtype,
@@ -73,8 +74,8 @@ def _compare_storages(
         stored_bytes=stored.bytes,
         break_even=blocks.break_evens(node, costs),
         dense_seconds=prediction.node_seconds(node, costs, asked=pack.DENSE),
-        alternative=_alternative(node, zeros, pattern, seconds, costs),
-        converted_seconds=prediction.node_seconds(node, costs, converted),
+        alternative=_alternative(node, zeros, pattern, (seconds, converted), costs),
+        converted_seconds=converted,
     )
     return report, seconds
 
@@ -114,8 +115,9 @@ def as_blocks(node: Node, zeros: float, pattern: str, costs: CostModel) -> float
 
 
 def _alternative(
-    node: Node, zeros: float, pattern: str | None, seconds: float, costs: CostModel
+    node: Node, zeros: float, pattern: str | None, seconds: tuple[float, float], costs: CostModel
 ) -> Alternative | None:
+    """Look for blocks in which zeros save more; `seconds`: as it is, and as converted anew."""
     larger = [
         name for name in blocks.patterns(node.inputs[1]) if pattern and _size(name) > _size(pattern)
     ]
@@ -125,5 +127,6 @@ def _alternative(
         return None
     limit = min(known.values()) * (1 + pack.NOISE)
     best = next(name for name in known if known[name] <= limit)  # smaller blocks lose less
-    speedup = seconds / known[best]
-    return Alternative(best, known[best], speedup) if speedup >= WORTHWHILE else None
+    if min(seconds) / known[best] < WORTHWHILE:
+        return None
+    return Alternative(best, known[best], seconds[0] / known[best])
