@@ -39,6 +39,10 @@ RANDOM = {
 }  # fmt: skip
 # The input of which these need no more than the type or the shape.
 UNREAD_INPUT = {"CastLike": 1, "Shape": 0, "Size": 0}
+# What they give has a size that depends on numbers, not on shapes.
+UNKNOWN_SIZE = {
+    "Compress", "ConstantOfShape", "NonMaxSuppression", "NonZero", "Range", "Unique",
+}  # fmt: skip
 EXPECTED = "tensors of FLOAT, BOOL, INT32 or INT64"
 MAX_FOLDED_ELEMENTS = 1 << 24
 MAX_INFERENCE_ELEMENTS = 1 << 10  # of constants, such as shapes, that say how large results are
@@ -355,6 +359,10 @@ class _Importer:
                     node, "quantized numbers are read; DequantizeLinear in between expected"
                 )
             return self.operate(node, READ_QUANTIZED[proto.op_type])
+        if proto.op_type in UNKNOWN_SIZE:
+            return self.unsupported(
+                node, "computed numbers say how large the result is; constants expected"
+            )
         if proto.op_type not in OPERATORS:
             return self.unsupported(node, "no such operator in the engine")
         return self.operate(node, OPERATORS[proto.op_type])
