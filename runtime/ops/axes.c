@@ -31,9 +31,10 @@ goss_status goss_layer_operand(const goss_layer *layer, uint32_t position, goss_
         goss_value_strides(layer->inputs[position], operand->strides);
         return GOSS_OK;
     }
-    if (weights->sparse || weights->block_rows != 1)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): constant %u: dense, in blocks of 1, expected",
-                         layer->name, layer->op->name, position);
+    if (weights->i8 || weights->sparse || weights->block_rows != 1)
+        return goss_fail(error, GOSS_MODEL_CORRUPT,
+                         "node '%.60s' (%s): constant %u: f32, dense, in blocks of 1, expected", layer->name,
+                         layer->op->name, position);
     operand->rank = layer->weight_ranks[position];
     operand->dims = layer->weight_dims[position];
     plain_strides(operand->rank, operand->dims, operand->strides);

@@ -118,5 +118,7 @@ static goss_status plan_select(goss_layer *layer, goss_error *error)
     return GOSS_OK;
 }
 
-const goss_op goss_op_binary = {.name = "binary", .code = 20, .inputs = 2, .attributes = 1, .plan = plan_binary};
-const goss_op goss_op_select = {.name = "select", .code = 21, .inputs = 3, .attributes = 0, .plan = plan_select};
+const goss_op goss_op_binary = {
+    .name = "binary", .code = 20, .inputs = 2, .attributes = 1, .infinite_constants = true, .plan = plan_binary};
+const goss_op goss_op_select = {
+    .name = "select", .code = 21, .inputs = 3, .attributes = 0, .infinite_constants = true, .plan = plan_select};

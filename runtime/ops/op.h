@@ -50,6 +50,7 @@ typedef struct goss_op {
     uint32_t attributes;          /* 32-bit words */
     uint32_t optional_attributes; /* that may follow: 0 or 1; a word that is absent is 0 */
     bool quantized;               /* may give u7: plan looks at the output's dtype */
+    bool infinite_constants;      /* constants may hold -inf and +inf; no operator takes NaN */
 
     /* Checks the layer's inputs and attributes, gives the output its shape (goss_value_set_shape), chooses how to run
      * and says so in kernel_name and reason. */
@@ -91,7 +92,7 @@ extern const goss_op goss_op_conv, goss_op_fully_connected, goss_op_global_avera
     goss_op_softmax, goss_op_flatten, goss_op_activation, goss_op_multiply, goss_op_conv_pixels, goss_op_max_pool,
     goss_op_average_pool, goss_op_concat, goss_op_leaky_relu, goss_op_slice, goss_op_shuffle, goss_op_reshape,
     goss_op_transpose, goss_op_take, goss_op_binary, goss_op_select, goss_op_reduce, goss_op_matmul, goss_op_layer_norm,
-    goss_op_resize, goss_op_lookup, goss_op_quantize, goss_op_dequantize, goss_op_quantize_pixels;
+    goss_op_resize, goss_op_top_k, goss_op_lookup, goss_op_quantize, goss_op_dequantize, goss_op_quantize_pixels;
 
 /* Gives a value its shape and layout. Fails when it would not fit into memory that 32-bit offsets address. */
 goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_t *dims, size_t lanes,

@@ -15,8 +15,8 @@ static const goss_op *const ops[] = {
     &goss_op_shuffle,     &goss_op_reshape,         &goss_op_transpose,
     &goss_op_take,        &goss_op_binary,          &goss_op_select,
     &goss_op_reduce,      &goss_op_matmul,          &goss_op_layer_norm,
-    &goss_op_resize,      &goss_op_lookup,          &goss_op_quantize,
-    &goss_op_dequantize,  &goss_op_quantize_pixels,
+    &goss_op_resize,      &goss_op_top_k,           &goss_op_lookup,
+    &goss_op_quantize,    &goss_op_dequantize,      &goss_op_quantize_pixels,
 };
 
 const goss_op *goss_op_find(uint32_t code)

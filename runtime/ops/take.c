@@ -1,4 +1,4 @@
-/* Elements along one axis by a table of places; of no place, a number of the node's own. */
+/* Elements along one axis by places, constant or computed; of no place, a number of the node's own. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,18 +7,25 @@
 #include "error.h"
 
 typedef struct take_state {
-    goss_axes axes;  /* of y, x, and the table: its only axis is the one that is taken from */
+    goss_axes axes;  /* of y, x, and the places: their only axis is the one that is taken from */
     size_t step;     /* between neighbours of that axis in x */
+    uint32_t size;   /* of that axis in x */
     bool along_rows; /* whether it is the last one */
     float fill;
-    int32_t places[]; /* -1: none */
+    int32_t table[]; /* constant places; -1: none */
 } take_state;
+
+/* Computed places lie in scratch while a run lasts. */
+static int32_t *places_of(const goss_layer *layer)
+{
+    return layer->inputs[1] ? (int32_t *)(void *)layer->scratch : ((take_state *)layer->state)->table;
+}
 
 static void take_row(const goss_layer *layer, const size_t *offsets, size_t count)
 {
     const take_state *state = layer->state;
-    const float *x = layer->inputs[0]->data + offsets[1];
-    const int32_t *places = state->places + offsets[2];
+    const float *x = goss_layer_operand_data(layer, 0) + offsets[1];
+    const int32_t *places = places_of(layer) + offsets[2];
     float *y = layer->output->data + offsets[0];
     if (!state->along_rows && *places >= 0)
         memcpy(y, x + (size_t)*places * state->step, count * sizeof *y);
@@ -30,58 +37,78 @@ static void take_row(const goss_layer *layer, const size_t *offsets, size_t coun
 
 static void run(const goss_layer *layer)
 {
-    const goss_axes *axes = &((const take_state *)layer->state)->axes;
+    const take_state *state = layer->state;
+    const goss_axes *axes = &state->axes;
+    const goss_value *computed = layer->inputs[1];
+    for (size_t i = 0; computed && i < computed->dims[0]; i++) {
+        const float place = computed->data[i];
+        const bool whole = place >= 0 && place < (float)state->size && place == floorf(place);
+        places_of(layer)[i] = whole ? (int32_t)place : -1;
+    }
     goss_axes_run(layer, axes, axes->dims[axes->rank - 1], take_row);
 }
 
-static goss_status read_places(const goss_layer *layer, uint32_t size, take_state *state, goss_error *error)
+static goss_status read_table(const goss_layer *layer, take_state *state, goss_error *error)
 {
     const goss_weights *table = layer->weights[1];
-    if (table->sparse || table->block_rows != 1)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (take): a dense table expected", layer->name);
     for (size_t i = 0; i < table->rows; i++) {
         const float place = table->values[i];
-        if (!(place >= -1 && place < (float)size) || place != floorf(place))
+        if (!(place >= -1 && place < (float)state->size) || place != floorf(place))
             return goss_fail(error, GOSS_MODEL_CORRUPT,
                              "node '%.60s' (take): place %zu is %g, a whole number from -1 to %u expected", layer->name,
-                             i, (double)place, size - 1);
-        state->places[i] = (int32_t)place;
+                             i, (double)place, state->size - 1);
+        state->table[i] = (int32_t)place;
     }
+    return GOSS_OK;
+}
+
+static goss_status check_inputs(const goss_layer *layer, goss_operand *x, goss_operand *places, goss_error *error)
+{
+    goss_status status = goss_layer_operand(layer, 0, x, error);
+    if (!status) status = goss_layer_operand(layer, 1, places, error);
+    if (status) return status;
+    const uint32_t axis = goss_layer_u32(layer, 0);
+    float fill;
+    memcpy(&fill, layer->attributes + 4, sizeof fill);
+    if (axis >= x->rank || places->rank != 1 || fill != fill)
+        return goss_fail(error, GOSS_MODEL_CORRUPT,
+                         "node '%.60s' (take): axis %u of a tensor that has %u; places of rank %u, 1 expected; fill %g",
+                         layer->name, axis, x->rank, places->rank, (double)fill);
+    if (x->dims[axis] > 1u << 24)
+        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (take): %u elements; at most 2^24 expected",
+                         layer->name, x->dims[axis]);
     return GOSS_OK;
 }
 
 static goss_status plan(goss_layer *layer, goss_error *error)
 {
-    goss_status status = goss_layer_need_value(layer, 0, error);
-    if (!status) status = goss_layer_need_weights(layer, 1, 1, error);
+    goss_operand x, places;
+    goss_status status = check_inputs(layer, &x, &places, error);
     if (status) return status;
-    const goss_value *x = layer->inputs[0];
-    const uint32_t axis = goss_layer_u32(layer, 0), count = layer->weight_dims[1][0];
-    float fill;
-    memcpy(&fill, layer->attributes + 4, sizeof fill);
-    if (axis >= x->rank || fill != fill)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (take): axis %u of '%.60s', which has %u; fill %g",
-                         layer->name, axis, x->name, x->rank, (double)fill);
-    if (x->dims[axis] > 1u << 24)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (take): %u elements; at most 2^24 expected",
-                         layer->name, x->dims[axis]);
-    status = goss_layer_allocate_state(layer, sizeof(take_state) + count * sizeof(int32_t), error);
+    const bool computed = layer->inputs[1];
+    const uint32_t axis = goss_layer_u32(layer, 0), count = places.dims[0];
+    const size_t table_bytes = count * sizeof(int32_t);
+    status = goss_layer_allocate_state(layer, sizeof(take_state) + (computed ? 0 : table_bytes), error);
     if (status) return status;
     take_state *state = layer->state;
-    status = read_places(layer, x->dims[axis], state, error);
+    memcpy(&state->fill, layer->attributes + 4, sizeof state->fill);
+    state->size = x.dims[axis];
+    if (computed)
+        layer->scratch_bytes = table_bytes; /* no more than the places themselves take */
+    else
+        status = read_table(layer, state, error);
     if (status) return status;
 
     uint32_t dims[GOSS_MAX_RANK];
-    memcpy(dims, x->dims, sizeof dims);
+    memcpy(dims, x.dims, x.rank * sizeof *dims);
     dims[axis] = count;
-    status = goss_value_set_shape(layer->output, x->rank, dims, layer->kernels->lanes, error);
+    status = goss_value_set_shape(layer->output, x.rank, dims, layer->kernels->lanes, error);
     if (status) return status;
     goss_axes *axes = &state->axes;
-    *axes = (goss_axes){.rank = x->rank, .operands = 3};
+    *axes = (goss_axes){.rank = x.rank, .operands = 3};
     goss_value_strides(layer->output, axes->strides[0]);
-    goss_value_strides(x, axes->strides[1]);
-    for (uint32_t i = 0; i < x->rank; i++) axes->dims[i] = dims[i];
-    state->fill = fill;
+    memcpy(axes->strides[1], x.strides, sizeof x.strides);
+    for (uint32_t i = 0; i < x.rank; i++) axes->dims[i] = dims[i];
     state->step = axes->strides[1][axis];
     axes->strides[1][axis] = 0;
     axes->strides[2][axis] = 1;

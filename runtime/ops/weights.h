@@ -19,6 +19,7 @@ typedef struct goss_weights {
     uint32_t block_rows;
     bool sparse, i8;
     bool depthwise;         /* i8 only; f32 depthwise weights are dense */
+    bool infinite;          /* f32: holds -inf or +inf */
     size_t padded_rows;     /* i8: to whole quads */
     size_t all;             /* elements, zeros included, padding not */
     size_t blocks;          /* stored, remaining rows included; dense: all of them */

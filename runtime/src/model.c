@@ -244,6 +244,9 @@ static goss_status read_node(reader *r, const goss_model *model, uint32_t index,
         if (i < inputs && !written[input])
             return CORRUPT(r, "node '%.60s' (%s): reads tensor '%.60s' before it is computed", node->name,
                            node->op->name, model->tensors[input].name);
+        if (i < inputs && model->tensors[input].weights.infinite && !node->op->infinite_constants)
+            return CORRUPT(r, "node '%.60s' (%s): weights '%.60s' are not finite", node->name, node->op->name,
+                           model->tensors[input].name);
     }
 
     node->output = read_u32(record + 28);

@@ -40,11 +40,13 @@ static goss_status read_index(reader *r, const goss_tensor *tensor, goss_weights
 
 /* ---- f32 ------------------------------------------------------------------------------------------------- */
 
-static goss_status check_finite(reader *r, const goss_tensor *tensor, const float *values, size_t count)
+static goss_status check_numbers(reader *r, const goss_tensor *tensor, goss_weights *w)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!(values[i] >= -FLT_MAX && values[i] <= FLT_MAX))
-            return CORRUPT(r, "weights '%.60s': stored value %zu is not finite", tensor->name, i);
+    for (size_t i = 0; i < w->elements; i++) {
+        const float value = w->values[i];
+        if (value != value) return CORRUPT(r, "weights '%.60s': stored value %zu is NaN", tensor->name, i);
+        if (!(value >= -FLT_MAX && value <= FLT_MAX)) w->infinite = true;
+    }
     return GOSS_OK;
 }
 
@@ -80,7 +82,7 @@ static goss_status read_f32(reader *r, const goss_tensor *tensor, goss_weights *
             return CORRUPT(r, "weights '%.60s': %zu bytes, %zu elements of 4 expected", tensor->name, w->bytes,
                            w->elements);
     }
-    return check_finite(r, tensor, w->values, w->elements);
+    return check_numbers(r, tensor, w);
 }
 
 /* ---- i8 -------------------------------------------------------------------------------------------------- */

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper, version_converter
+from onnx import TensorProto, numpy_helper, version_converter
 from onnx.backend.test import loader
 from onnx.backend.test.case.node import collect_testcases
 
@@ -24,10 +24,11 @@ import gossamer
 
 AS_IS, CONSTANTS = "as it is", "constants"
 FORMS = (AS_IS, CONSTANTS)
-WHOLE = (np.bool_, np.int32, np.int64)  # what comes out as f32
+WHOLE = (np.bool_, np.int32, np.int64)  # what goes in and comes out as f32
 # Of the tests that come as files: models that exporters wrote, some for older operator sets.
 FILES = ("pytorch-converted", "pytorch-operator", "simple")
 OLDEST_OPSET = 7
+TYPES = (TensorProto.FLOAT, TensorProto.BOOL, TensorProto.INT32, TensorProto.INT64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +44,34 @@ class Case:
     rtol: float
     atol: float
 
+    def feeds(self) -> dict[str, object]:
+        """What a session gets: whole numbers as f32, and tensors without axes as one number."""
+        return {
+            name: np.atleast_1d(np.asarray(value, np.float32) if _is_whole(value) else value)
+            if _is_tensor(value)
+            else value
+            for name, value in self.inputs.items()
+        }
+
+    def is_of_f32(self) -> bool:
+        """Whether it is about f32 and what comes as f32 only."""
+        graph = self.model.graph
+        return all(
+            info.type.tensor_type.elem_type in TYPES and info.type.HasField("tensor_type")
+            for info in (*graph.input, *graph.output)
+        )
+
     def check(self, outputs: list[np.ndarray]) -> None:
         """Fail unless all outputs have the expected shape, dtype and numbers."""
         assert len(outputs) == len(self.expected)
         for actual, expected in zip(outputs, self.expected, strict=True):
             expected = np.asarray(expected)
             if expected.dtype in WHOLE:  # come out as f32, and exactly
-                np.testing.assert_array_equal(actual, expected)
+                np.testing.assert_array_equal(actual, np.atleast_1d(expected))
                 expected = expected.astype(np.float32)
             assert actual.dtype == expected.dtype, (actual.dtype, expected.dtype)
-            assert actual.shape == expected.shape, (actual.shape, expected.shape)
+            assert actual.shape == (expected.shape or (1,)), (actual.shape, expected.shape)
+            expected = expected.reshape(actual.shape)
             np.testing.assert_allclose(actual, expected, rtol=self.rtol, atol=self.atol)
 
 
@@ -134,6 +153,10 @@ def _is_tensor(value: object) -> bool:
     return isinstance(value, np.ndarray | np.generic | onnx.TensorProto)
 
 
+def _is_whole(value: object) -> bool:
+    return getattr(value, "dtype", None) in WHOLE
+
+
 def _as_initializer(model: onnx.ModelProto, name: str, value: object) -> onnx.TensorProto:
     tensor = onnx.TensorProto()
     if isinstance(value, onnx.TensorProto):
@@ -149,7 +172,7 @@ def outcome(case: Case) -> Outcome:
     try:
         data = gossamer.convert(case.model, None)
         session = gossamer.InferenceSession(data)
-        outputs = session.run(None, case.inputs)
+        outputs = session.run(None, case.feeds())
     except (gossamer.UnsupportedError, gossamer.InputError) as error:  # the models are valid
         reason = str(error)
         verdict = "refused" if _names_the_cause(case, reason) else "wrong"

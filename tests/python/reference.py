@@ -16,7 +16,7 @@ OPS = dict(enumerate([
     "conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten",
     "activation", "multiply", "conv_pixels", "max_pool", "average_pool", "concat",
     "leaky_relu", "slice", "shuffle", "reshape", "transpose", "take", "binary", "select", "reduce",
-    "matmul", "layer_norm", "resize",
+    "matmul", "layer_norm", "resize", "top_k",
 ], 1))  # fmt: skip
 OPS |= {40: "lookup", 41: "quantize", 42: "dequantize", 43: "quantize_pixels"}
 DTYPES = {1: "f32", 2: "u8", 3: "i8", 4: "u7"}
@@ -304,10 +304,16 @@ REDUCE = (np.sum, np.mean, np.prod, np.min, np.max, np.argmin, np.argmax)
 
 
 def take(x, places, axis, fill):
-    places = places.astype(int)
-    moved = np.moveaxis(x, axis, 0)[np.maximum(places, 0)]
-    moved[places < 0] = fill
+    inside = (places >= 0) & (places < x.shape[axis]) & (places == np.floor(places))
+    moved = np.moveaxis(x, axis, 0)[np.where(inside, places, 0).astype(int)]
+    moved[~inside] = fill
     return np.moveaxis(moved, 0, axis)
+
+
+def top_k(x, axis, count, smallest, places):
+    order = np.argsort(x if smallest else -x, axis=axis, kind="stable")
+    best = np.take(order, np.arange(count), axis)
+    return best.astype(float) if places else np.take_along_axis(x, best, axis)
 
 
 def layer_norm(x, epsilon, scale=1, bias=0):
@@ -389,6 +395,8 @@ def compute(node, inputs):
         return layer_norm(x, struct.unpack("<f", node.words)[0], *inputs[1:])
     if node.op == "resize":
         return inputs[1] @ x @ inputs[2].T
+    if node.op == "top_k":
+        return top_k(x, *node.integers(4))
     assert node.op == "flatten"
     return x.reshape(x.shape[0], -1)
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import gossamer
 from gossamer import InferenceSession, ModelError, SessionOptions, UnsupportedError
-from gossamer.convert.goss_file import Model, Node, Op, Role, Storage, Tensor, write_model
+from gossamer.convert.goss_file import Dtype, Model, Node, Op, Role, Storage, Tensor, write_model
 from gossamer.convert.lower import BINARIES, REDUCTIONS
-from gossamer.convert.pack import pack_weights
+from gossamer.convert.pack import pack_i8_weights, pack_weights
 
 SIZES = st.integers(1, 5) | st.sampled_from([7, 8, 17])
 MOST_ELEMENTS = 1 << 14
@@ -119,6 +119,42 @@ def test_any_places_of_any_axis(data, shape):
     assert_agrees(one_node(Op.TAKE, shape, table, attributes=(axis, 1.5)), 0)
 
 
+@settings(max_examples=100)
+@given(st.data(), shapes(), st.booleans(), st.booleans())
+def test_computed_places_of_computed_or_constant_tensors(data, shape, constant, long):
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    x = numbers(shape, 3) if constant else shape
+    count = (40 if long else 3,)  # random numbers, most of them no places at all
+    session = InferenceSession(one_node(Op.TAKE, x, count, attributes=(axis, 1.5)))
+    places = np.random.default_rng(4).integers(-2, shape[axis] + 2, count).astype(np.float32)
+    places[::5] += 0.25
+    feeds = {"x1": places} if constant else {"x0": numbers(shape, 3), "x1": places}
+    want = reference.take(numbers(shape, 3), places, axis, 1.5)
+    np.testing.assert_array_equal(session.run(None, feeds)[0], want)
+
+
+@settings(max_examples=150)
+@given(st.data(), shapes(), st.booleans(), st.booleans(), st.sampled_from([1, 3]))
+def test_the_best_of_any_axis_are_found_in_order(data, shape, smallest, places, threads):
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    count = data.draw(st.integers(1, shape[axis]))
+    words = (axis, count, int(smallest), int(places))
+    session = InferenceSession(
+        one_node(Op.TOP_K, shape, attributes=words), SessionOptions(threads=threads)
+    )
+    x = np.round(numbers(shape, data.draw(st.integers(0, 9))))  # some numbers are equal
+    want = reference.top_k(x, axis, count, smallest, places)
+    np.testing.assert_array_equal(session.run(None, {"x0": x})[0], want)
+
+
+@pytest.mark.parametrize("count", [1, 2, 100, 4000])
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_best_of_many_are_found_whatever_their_order(count, order):
+    x = np.arange(4000, dtype=np.float32)[::order].copy()
+    session = InferenceSession(one_node(Op.TOP_K, (4000,), attributes=(0, count, 0, 0)))
+    np.testing.assert_array_equal(session.run(None, {"x0": x})[0], np.arange(3999, -1, -1)[:count])
+
+
 @settings(max_examples=200)
 @given(st.data(), shapes(), st.sampled_from(REDUCTIONS), st.booleans(), st.sampled_from([1, 3]))
 def test_any_axes_are_reduced(data, shape, kind, keep, threads):
@@ -201,6 +237,19 @@ def test_layers_on_many_rows_agree(isa, rows):
             assert_agrees(write_model(Model(tensors, [node], {})), threads=3, isa=isa)
 
 
+@pytest.mark.parametrize(
+    ("op", "attributes"), [(Op.BINARY, (0,)), (Op.MATMUL, ()), (Op.TAKE, (0, 0.0)), (Op.SELECT, ())]
+)
+def test_constants_of_bytes_are_refused(op, attributes):
+    packed = pack_i8_weights(np.ones((4, 4), np.int8), np.ones(4), 1, Storage.DENSE)
+    constant = Tensor("w", Role.WEIGHTS, (4, 4), packed, Dtype.I8)
+    tensors = [constant, Tensor("x", Role.INPUT, (4, 4)), Tensor("y", Role.OUTPUT)]
+    inputs = (0, 1, 1) if op is Op.SELECT else (0, 1)
+    data = write_model(Model(tensors, [Node("node", op, inputs, 2, attributes)], {}))
+    with pytest.raises(ModelError, match="constant 0: f32, dense"):
+        InferenceSession(data)
+
+
 IMAGE, NUMBERS = (2, 4, 7, 9), (4,)
 TABLE = np.zeros(3, np.float32)
 
@@ -211,12 +260,13 @@ TABLE = np.zeros(3, np.float32)
         (Op.TRANSPOSE, [IMAGE], (0, 1, 2, 2, 0, 0), "an order of the 4 axes"),
         (Op.TRANSPOSE, [IMAGE], (0, 1, 2, 4, 0, 0), "an order of the 4 axes"),
         (Op.TRANSPOSE, [IMAGE], (0, 1, 2, 3, 4, 0), "an order of the 4 axes"),
-        (Op.TAKE, [IMAGE, TABLE], (4, 0.0), "axis 4 of 'x0', which has 4"),
+        (Op.TAKE, [IMAGE, TABLE], (4, 0.0), "axis 4 of a tensor that has 4"),
+        (Op.TAKE, [IMAGE, (2, 2)], (1, 0.0), "places of rank 2, 1 expected"),
+        (Op.TAKE, [(1 << 25,), NUMBERS], (0, 0.0), "at most 2.24 expected"),
         (Op.TAKE, [IMAGE, TABLE], (1, float("nan")), "fill nan"),
         (Op.TAKE, [IMAGE, TABLE + 4], (1, 0.0), "place 0 is 4, a whole number from -1 to 3"),
         (Op.TAKE, [IMAGE, TABLE - 2], (1, 0.0), "place 0 is -2"),
         (Op.TAKE, [IMAGE, TABLE + 0.5], (1, 0.0), "place 0 is 0.5"),
-        (Op.TAKE, [IMAGE, NUMBERS], (1, 0.0), "constant weights expected"),
         (Op.BINARY, [IMAGE, (8,)], (0,), "axis 3 has 9 and 8 elements"),
         (Op.BINARY, [IMAGE, (9,)], (12,), "kind 12; this build knows 0 to 11"),
         (Op.SELECT, [IMAGE, IMAGE, (8,)], (), "axis 3 has 9 and 8 elements"),
@@ -237,6 +287,14 @@ TABLE = np.zeros(3, np.float32)
         (Op.RESIZE, [IMAGE, np.eye(7), np.eye(8)], (), "matrix 2: 9 columns"),
         (Op.RESIZE, [IMAGE, np.eye(6), np.eye(9)], (), "matrix 1: 7 columns"),
         (Op.RESIZE, [(2, 4), np.eye(7), np.eye(8)], (), "rank 2, 4 expected"),
+        (Op.TOP_K, [IMAGE], (4, 1, 0, 0), "1 elements of axis 4"),
+        (Op.TOP_K, [IMAGE], (3, 10, 0, 0), "10 elements of axis 3"),
+        (Op.TOP_K, [IMAGE], (3, 0, 0, 0), "0 elements of axis 3"),
+        (Op.TOP_K, [(1 << 25,)], (0, 1, 0, 0), "at most 2.24 expected"),
+        (Op.MATMUL, [(1, 2, 3), TABLE.reshape(1, 3, 1) + np.inf], (), "'x1' are not finite"),
+        (Op.LAYER_NORM, [(2, 3), TABLE - np.inf, TABLE], (0.0,), "'x1' are not finite"),
+        (Op.TAKE, [TABLE + np.inf, NUMBERS], (0, 0.0), "'x0' are not finite"),
+        (Op.BINARY, [(3,), TABLE + np.nan], (0,), "'x1': stored value 0 is NaN"),
     ],
 )
 def test_what_an_operator_cannot_do_is_refused(op, inputs, attributes, message):

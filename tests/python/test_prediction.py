@@ -75,6 +75,9 @@ NODES = {
     Op.MATMUL: simple("matmul", (3, 50, 64), (3, 64, 50), output=(3, 50, 50)),
     Op.LAYER_NORM: simple("layer_norm", (50, 64), epsilon=1e-5),
     Op.RESIZE: simple("resize", IMAGE, (28, 14), (28, 14), output=(1, 32, 28, 28)),
+    Op.TOP_K: simple(
+        "top_k", (1, 1000), output=(1, 5), axis=1, count=5, smallest=False, places=True
+    ),
     Op.LOOKUP: simple("lookup", IMAGE, table=np.arange(128, dtype=np.uint8)),
     Op.QUANTIZE: simple("quantize", IMAGE),
     Op.DEQUANTIZE: simple("dequantize", IMAGE),

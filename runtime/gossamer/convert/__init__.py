@@ -45,8 +45,9 @@ def convert(
     and fit into -127..127; other output channels are rounded anew, which is logged. Activations
     keep their ranges, with 7 bits instead of 8. Inputs and outputs are real numbers.
 
-    Whole numbers and truth values that a model computes, such as places of largest scores, are
-    f32, and so are outputs of them: exact below 2^24.
+    Whole numbers and truth values that a model reads or computes, such as places of largest scores,
+    are f32, and so are inputs and outputs of them: exact up to 2^24. Of a tensor without axes the
+    shape is [1].
 
     Parameters
     ----------

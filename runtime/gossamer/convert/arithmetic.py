@@ -34,11 +34,11 @@ def with_constant(
     shape = broadcast(node, x.shape, constant.shape)
     aligned = (1,) * (len(shape) - constant.ndim) + constant.shape
     varying = [axis for axis, size in enumerate(aligned) if size > 1]
-    apart = len(shape) == 4 and varying not in ([], [1])
+    apart = len(shape) == 4 and varying not in ([], [1]) or not np.isfinite(constant).all()
     if math.prod(shape) != math.prod(x.shape) or apart:
         if factor != 1:
             x = with_constant(node, x, np.float32(factor), scaled=True)
-        number = node.own_constant("constant", np.atleast_1d(constant))
+        number = node.own_constant("constant", constant)
         return binary(node, "mul" if scaled else "add", x, number)
     if not varying:
         channels, view = shape[1] if len(shape) in (2, 4) else 1, shape
@@ -73,7 +73,7 @@ def binary(node: NodeReader, kind: str, a: Value, b: Value, dtype: str = "f32") 
 def select(node: NodeReader, test: Value, a: Value, b: Value) -> Value:
     """Emit a where test is not 0, else b."""
     shape = broadcast(node, test.shape, a.shape, b.shape)
-    return node.emit("select", [test, a, b], shape)
+    return node.emit("select", [test, a, b], shape, node.common_type(a, b))
 
 
 def sum_of(node: NodeReader, a: Value, b: Value) -> Value:
@@ -103,7 +103,7 @@ def product_of(node: NodeReader, a: Value, b: Value) -> Value:
 
 def add(node: NodeReader) -> Value:
     """Emit a + b, of which at least one is computed."""
-    a, b = node.operand(0), node.operand(1)
+    a, b = node.operand(0, infinite=True), node.operand(1, infinite=True)
     if a.data is None and b.data is None:
         return sum_of(node, a, b)
     x, constant = (a, 1) if a.data is None else (b, 0)
@@ -158,11 +158,11 @@ def power(node: NodeReader) -> Value:
 
 def extreme(node: NodeReader, kind: str) -> Value:
     """Emit the smallest ("min") or largest ("max") of all inputs; numbers are bounds."""
-    values = [node.operand(position) for position in range(len(node.inputs))]
-    computed = [value for value in values if value.data is None]
+    values = [node.element(position) for position in range(len(node.inputs))]
+    computed, dtype = [v for v in values if v.data is None], node.common_type(*values)
     result = computed[0]
     for value in computed[1:]:
-        result = binary(node, kind, result, value)
+        result = binary(node, kind, result, value, dtype)
     for value in values:
         if value.data is None:
             continue
@@ -171,20 +171,21 @@ def extreme(node: NodeReader, kind: str) -> Value:
             low, high = (bound, math.inf) if kind == "max" else (-math.inf, bound)
             result = clamp(node, result, low, high)
         else:
-            result = binary(node, kind, result, value)
+            result = binary(node, kind, result, value, dtype)
     return result
 
 
 def compare(node: NodeReader, kind: str, *, swapped: bool = False, inverted: bool = False) -> Value:
     """Emit whether a is less than b, or the like, as 0 or 1."""
-    a, b = (node.operand(1), node.operand(0)) if swapped else (node.operand(0), node.operand(1))
+    a, b = (node.element(1), node.element(0)) if swapped else (node.element(0), node.element(1))
+    node.common_type(a, b)
     found = binary(node, kind, a, b, "bool")
     return invert(node, found) if inverted else found
 
 
 def invert(node: NodeReader, truth: Value) -> Value:
     """Emit 1 where a truth value is 0, else 0."""
-    zero = node.own_constant("zero", np.zeros(1))
+    zero = node.own_constant("zero", 0.0)
     return binary(node, "equal", truth, zero, "bool")
 
 
@@ -268,7 +269,7 @@ def clamp(node: NodeReader, x: Value, low: float, high: float) -> Value:
     """Emit x brought into low..high."""
     if math.isnan(low) or math.isnan(high):
         node.fail(f"numbers as bounds expected, found {low} and {high}")
-    return node.emit("clamp", [x], x.shape, min=min(low, high), max=high)
+    return node.emit("clamp", [x], x.shape, x.dtype, min=min(low, high), max=high)
 
 
 def relu(node: NodeReader) -> Value:
@@ -281,7 +282,7 @@ def as_type(node: NodeReader, x: Value, dtype: str) -> Value:
     if dtype == x.dtype:
         return x
     if dtype == "bool":
-        zero = node.own_constant("zero", np.zeros(1))
+        zero = node.own_constant("zero", 0.0)
         return invert(node, binary(node, "equal", x, zero, "bool"))
     if dtype == "i64" and x.dtype == "f32":
         return truncate(node, x)
@@ -306,9 +307,10 @@ def reduce(node: NodeReader, kind: str, x: Value, axes: Sequence[int], keep_dims
         shape = [size for axis, size in enumerate(x.shape) if axis not in chosen]
     if kind == "mean" and len(x.shape) == 4 and chosen == [2, 3]:
         return node.emit("global_average_pool", [x], shape, keep_dims=keep_dims)
-    dtype = "i64" if kind.startswith("arg") else "f32"
+    finds_places = kind.startswith("arg")
+    dtype = "i64" if finds_places else x.dtype
     reduced = {axis for axis in chosen if x.shape[axis] > 1}
-    if not reduced and dtype == "f32":
+    if not reduced and not finds_places:
         return reshape_to(node, x, shape)
     return node.emit(
         "reduce", [x], shape, dtype, kind=kind, axes=tuple(chosen), keep_dims=keep_dims

@@ -94,6 +94,7 @@ class Op(IntEnum):
     MATMUL = 23
     LAYER_NORM = 24
     RESIZE = 25
+    TOP_K = 26
     LOOKUP = 40
     QUANTIZE = 41
     DEQUANTIZE = 42

@@ -30,7 +30,8 @@ shuffle              x (N,C,...)                               groups: channel i
 reshape              x                                         shape; before `passes.optimize` only
                                                                the output's says to what
 transpose            x                                         axes: of x, in the output's order
-take                 x, places: constant (L), whole numbers    axis; fill, where a place is -1
+take                 x, places (L), whole numbers; each        axis; fill, where a place is -1, or
+                     constant or not                           computed and not in x
 binary               a, b that broadcast, constant or not      kind: of `lower.BINARIES`
 select               test, a, b that broadcast: a where test
                      is not 0, else b
@@ -40,6 +41,8 @@ matmul               a (B,M,K), b (B,K,N); either B may be 1,
                      either may be constant
 layer_norm           x (N,C); or also scale (C), bias (C)      epsilon
 resize               x (N,C,H,W), rows (H',H), columns (W',W)
+top_k                x                                         axis, count; smallest: or else the
+                                                               largest; places: or else numbers
 lookup               x u7                                      table: uint8 array (128), what 0,
                                                                ..., 127 become
 quantize             x f32, gives u7
@@ -71,10 +74,11 @@ class Value:
 
     `shape` is None when it is unknown, which happens only behind something unsupported.
     `dtype` is "f32", for some inputs "u8"; "bool" or "i64" where numbers in f32 stand for others:
-    truth values are 0 and 1. A computed value of dtype "u7" holds whole numbers q from 0 to 127
-    that stand for ``scale * (q - zero_point)``; quantized weights have dtype "i8", `data` from -127
-    to 127 and `scales` (M), one for each output channel. `pattern` asks for the storage of a
-    matrix, one of `pack.PATTERNS`, or of `pack.I8_PATTERNS`; None takes the cheapest.
+    truth values are 0 and 1, whole numbers exact up to 2^24. A computed value of dtype "u7" holds
+    whole numbers q from 0 to 127 that stand for ``scale * (q - zero_point)``; quantized weights
+    have dtype "i8", `data` from -127 to 127 and `scales` (M), one for each output channel.
+    `pattern` asks for the storage of a matrix, one of `pack.PATTERNS`, or of `pack.I8_PATTERNS`;
+    None takes the cheapest.
 
     Of f32 values, `bounds` and `scales` say how the source model quantizes them: to 8 bits between
     two numbers, and weights to whole multiples of scales, of a shape that broadcasts with them.

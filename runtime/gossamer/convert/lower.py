@@ -65,6 +65,10 @@ def _reduce_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
     return REDUCTIONS.index(kind), mask, int(attributes["keep_dims"])
 
 
+def _top_k_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(attributes[name]) for name in ("axis", "count", "smallest", "places"))
+
+
 def _table_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(np.asarray(attributes["table"], np.uint8).view("<u4").tolist())
 
@@ -97,11 +101,15 @@ _OPERATORS: dict[str, tuple[Op, _Words]] = {
     "matmul": (Op.MATMUL, lambda a: ()),
     "layer_norm": (Op.LAYER_NORM, lambda a: (float(a["epsilon"]),)),
     "resize": (Op.RESIZE, lambda a: ()),
+    "top_k": (Op.TOP_K, _top_k_words),
     "lookup": (Op.LOOKUP, _table_words),
     "quantize": (Op.QUANTIZE, lambda a: ()),
     "dequantize": (Op.DEQUANTIZE, lambda a: ()),
     "quantize_pixels": (Op.QUANTIZE_PIXELS, lambda a: ()),
 }
+
+
+INFINITE = ("binary", "select")  # constants of these may be infinite
 
 
 class _Lowering:
@@ -115,8 +123,9 @@ class _Lowering:
         self.tensors: list[goss_file.Tensor] = []
         self.numbers: dict[object, int] = {}
         for value in graph.inputs:
-            dtype = Dtype[value.dtype.upper()]
-            self.add(value, goss_file.Tensor(value.name, Role.INPUT, value.shape, dtype=dtype))
+            dtype = Dtype.U8 if value.dtype == "u8" else Dtype.F32
+            shape = value.shape or (1,)
+            self.add(value, goss_file.Tensor(value.name, Role.INPUT, shape, dtype=dtype))
         for name, value in graph.outputs.items():
             self.add(value, goss_file.Tensor(name, Role.OUTPUT))
         self.nodes = [self.lower_node(node) for node in graph.nodes]
@@ -140,9 +149,9 @@ class _Lowering:
     def weights_number(self, node: ir.Node, position: int) -> int:
         value, use = node.inputs[position], pack.use_of_input(node, position)
         asked = self.storage.get(node.name, value.pattern)
+        self.check_finite(node, value)
         if (value, use, asked) in self.numbers:
             return self.numbers[value, use, asked]
-        self.check_finite(node, value)
         choice = storage_of(node, self.costs, asked, position)
         if value.dtype == "i8":
             how = (choice.block_rows, choice.storage)
@@ -151,12 +160,13 @@ class _Lowering:
             packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)
         if use not in (Use.BIAS, Use.TABLE):
             _log.info("%s: %s", node.name, choice.reason)
-        dtype = Dtype[value.dtype.upper()]
-        tensor = goss_file.Tensor(value.name, Role.WEIGHTS, value.data.shape, packed, dtype)
+        dtype = Dtype.I8 if value.dtype == "i8" else Dtype.F32
+        shape = value.data.shape or (1,)
+        tensor = goss_file.Tensor(value.name, Role.WEIGHTS, shape, packed, dtype)
         return self.add((value, use, asked), tensor)
 
     def check_finite(self, node: ir.Node, value: ir.Value) -> None:
-        bad = np.argwhere(~np.isfinite(value.data))
+        bad = np.argwhere(np.isnan(value.data) if node.op in INFINITE else ~np.isfinite(value.data))
         if len(bad):
             raise ModelError(
                 f"{self.source}: node '{node.name}' ({node.origin}): weights '{value.name}': "

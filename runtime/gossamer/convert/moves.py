@@ -56,6 +56,14 @@ def take(
     return node.emit("take", [x, table], shape, dtype=x.dtype, axis=axis, fill=float(fill))
 
 
+def take_computed(node: NodeReader, x: Value, axis: int, places: Value) -> Value:
+    """Emit the elements along an axis at computed places (L); 0 where a place is not in x."""
+    if x.shape[axis] > MAX_PLACES:
+        raise Unsupported(f"{x.shape[axis]} elements along axis {axis}; at most 2^24 expected")
+    shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    return node.emit("take", [x, places], shape, dtype=x.dtype, axis=axis, fill=0.0)
+
+
 def run_of(node: NodeReader, x: Value, axis: int, first: int, count: int) -> Value:
     """Emit neighbours along an axis."""
     size = x.shape[axis]
@@ -218,9 +226,14 @@ def blocks_to_pixels(
     return reshape_to(node, turned, (n, left, height * down, width * across))
 
 
-def pixels_to_blocks(node: NodeReader, x: Value, block: int) -> Value:
-    """Emit an image (N,C,H*b,W*b) as (N,b*b*C,H,W)."""
+def pixels_to_blocks(node: NodeReader, x: Value, block: int, first: str = "pixels") -> Value:
+    """Emit an image (N,C,H*b,W*b) as (N,b*b*C,H,W).
+
+    `first` says what comes first among the channels of the result: its "pixels", or "channels".
+    """
     n, channels, height, width = x.shape
     parted = reshape_to(node, x, (n, channels, height // block, block, width // block, block))
-    turned = transpose(node, parted, (0, 3, 5, 1, 2, 4))
+    turned = transpose(
+        node, parted, (0, 3, 5, 1, 2, 4) if first == "pixels" else (0, 1, 3, 5, 2, 4)
+    )
     return reshape_to(node, turned, (n, channels * block**2, height // block, width // block))

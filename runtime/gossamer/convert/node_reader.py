@@ -70,22 +70,50 @@ class NodeReader:
         value = self.value(position)
         return self.computed(position) if value.data is not None else value
 
-    def operand(self, position: int, *, whole: bool = False) -> Value:
-        """Take an input that is computed, or a constant as the engine reads it.
+    def operand(self, position: int, *, whole: bool = False, infinite: bool = False) -> Value:
+        """Take an input of f32 that is computed, or a constant as the engine reads it.
 
-        `whole` numbers may be constants of a type of their own.
+        `whole` numbers may be constants of a type of their own; a constant may be `infinite`.
         """
         value = self.value(position)
         if value.data is None:
             return self.computed(position)
         if whole and value.data.dtype.kind in "iu":
-            value = Value(value.name, value.shape, value.data.astype(np.float32))
-            data = value.data
-        else:
-            data = self.weights(position).data
-        if not np.isfinite(data).all():
+            return self.element(position)
+        data = self.weights(position).data
+        if np.isnan(data).any() or not (infinite or np.isfinite(data).all()):
             raise Unsupported(f"input {position} with numbers that are not finite; others expected")
-        return value if data.ndim else Value(value.name, (1,), data.reshape(1))
+        return value
+
+    def element(self, position: int) -> Value:
+        """Take an input of any type, a constant as the numbers of f32 that stand for it.
+
+        For what compares and moves. Constants may be infinite.
+        """
+        value = self.value(position)
+        kind = "" if value.data is None else value.data.dtype.kind
+        if not kind:
+            return value
+        if kind not in "biu" or not value.data.size:
+            return self.operand(position, infinite=True)
+        data = value.data.astype(np.float32)
+        if (data.astype(np.float64) != value.data).any():
+            raise Unsupported(f"input {position} with whole numbers beyond 2^24; others expected")
+        return Value(value.name, data.shape, data, dtype="bool" if kind == "b" else "i64")
+
+    def common_type(self, *values: Value) -> str:
+        """Give the type that all values have."""
+        kinds = sorted({value.dtype for value in values})
+        if len(kinds) > 1:
+            self.fail(f"inputs of one type expected, found {' and '.join(kinds)}")
+        return kinds[0]
+
+    def whole(self, position: int) -> Value:
+        """Take a computed input of whole numbers."""
+        value = self.moved(position)
+        if value.dtype != "i64":
+            self.fail(f"input {position} of type {value.dtype}; whole numbers expected")
+        return value
 
     def truth(self, position: int) -> Value:
         """Take an input of truth values, as the numbers 0 and 1."""
@@ -95,8 +123,7 @@ class NodeReader:
             self.fail(f"input {position} of type {found}; truth values expected")
         if value.data is None:
             return value
-        data = np.atleast_1d(value.data).astype(np.float32)
-        return Value(value.name, data.shape, data)
+        return self.element(position)
 
     def constant(self, position: int) -> np.ndarray:
         """Take the numbers of a constant input."""
@@ -167,7 +194,7 @@ class NodeReader:
         self.emitted.append(node)
         return output
 
-    def own_constant(self, suffix: str, data: np.ndarray) -> Value:
+    def own_constant(self, suffix: str, data: np.ndarray | float) -> Value:
         """Make a constant that the model does not have."""
-        data = np.ascontiguousarray(data, dtype=np.float32)
+        data = np.asarray(data, dtype=np.float32, order="C")
         return Value(f"{self.name}.{suffix}", data.shape, data)

@@ -22,9 +22,10 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
 
 from ..errors import InputError, ModelError, UnsupportedError
+from .goss_file import MAX_RANK
 from .ir import Graph, Node, Problem, SourceNode, Value
 from .node_reader import MAX_ELEMENTS, Unsupported
-from .onnx_node import OnnxNode, node_name, type_name
+from .onnx_node import TYPES, OnnxNode, node_name, type_name
 from .onnx_operators import OPERATORS
 from .onnx_quantization import READ_QUANTIZED, ROUNDING, Quantized
 
@@ -38,6 +39,11 @@ RANDOM = {
 }  # fmt: skip
 # The input of which these need no more than the type or the shape.
 UNREAD_INPUT = {"CastLike": 1, "Shape": 0, "Size": 0}
+# What they give has a size that depends on numbers, not on shapes.
+UNKNOWN_SIZE = {
+    "Compress", "ConstantOfShape", "NonMaxSuppression", "NonZero", "Range", "Unique",
+}  # fmt: skip
+EXPECTED = "tensors of FLOAT, BOOL, INT32 or INT64"
 MAX_FOLDED_ELEMENTS = 1 << 24
 MAX_INFERENCE_ELEMENTS = 1 << 10  # of constants, such as shapes, that say how large results are
 
@@ -230,7 +236,8 @@ class _Importer:
                 self.fail(
                     f"input '{info.name}': one of that name expected, found two; export again"
                 )
-            self.values[info.name] = Value(info.name, self.input_shape(info))
+            dtype = TYPES.get(info.type.tensor_type.elem_type, "f32")
+            self.values[info.name] = Value(info.name, self.input_shape(info), dtype=dtype)
             inputs.append(self.values[info.name])
         return inputs
 
@@ -248,18 +255,20 @@ class _Importer:
             shape[0] = self.batch
         reason = None
         if kind not in (None, "tensor_type"):
-            reason = f"{kind.removesuffix('_type')}; FLOAT tensors expected"
-        elif tensor.elem_type != TensorProto.FLOAT:
-            reason = f"{type_name(tensor.elem_type)}; FLOAT tensors expected"
-        elif not 1 <= len(shape) <= 6:
-            reason = f"shape {found}; rank 1 to 6 expected"
+            reason = f"{kind.removesuffix('_type')}; {EXPECTED} expected"
+        elif tensor.elem_type not in TYPES:
+            reason = f"{type_name(tensor.elem_type)}; {EXPECTED} expected"
+        elif not tensor.HasField("shape"):
+            reason = "no shape; one of known rank expected"
+        elif len(shape) > MAX_RANK:
+            reason = f"shape {found}; rank 0 to {MAX_RANK} expected"
         elif not all(isinstance(size, int) for size in shape):
             reason = f"shape {found}; sizes of all dimensions behind the batch expected, as dims"
         elif 0 in shape:
             reason = f"shape {found}; sizes of at least 1 expected"
         elif math.prod(shape) > MAX_ELEMENTS:
             reason = f"shape {found}; fewer than 2^31 elements expected"
-        elif self.batch not in (1, shape[0]):
+        elif shape and self.batch not in (1, shape[0]):
             reason = f"shape {found}; batch {self.batch} was asked for, export with a dynamic batch"
         if reason:
             self.problems.append(Problem("input", info.name, reason))
@@ -290,15 +299,27 @@ class _Importer:
                 )
             value = outputs[info.name] = self.lookup(info.name, f"output '{info.name}'")
             if value.data is not None:
-                problem = Problem("output", info.name, "constant; a computed tensor expected")
-                self.problems.append(problem)
-            elif value.shape == ():
-                problem = Problem("output", info.name, "shape []; rank 1 to 6 expected")
-                self.problems.append(problem)
+                outputs[info.name] = self.constant_output(info.name, value)
             if isinstance(value, Quantized):
                 problem = Problem("output", info.name, "quantized; real numbers expected")
                 self.problems.append(problem)
         return outputs
+
+    def constant_output(self, name: str, value: Value) -> Value:
+        """An output that depends on no input, as numbers in f32."""
+        data, reason = value.data, None
+        if data.dtype.kind not in "biu" and data.dtype != np.float32:
+            reason = f"constant of type {data.dtype}; float32, truth values or integers expected"
+        elif not data.size or data.ndim > MAX_RANK or data.size > MAX_FOLDED_ELEMENTS:
+            reason = f"constant of shape {list(data.shape)}; 1 to 2^24 elements expected"
+        elif all(info.name in self.initializers for info in self.graph.input):
+            reason = "constant, and the model has no inputs; a computed tensor expected"
+        elif (data.astype(np.float32).astype(np.float64) != data).any():
+            reason = "constant with NaN or whole numbers beyond 2^24; others expected"
+        if reason:
+            self.problems.append(Problem("output", name, reason))
+            return Value(name, None)
+        return Value(name, data.shape, data.astype(np.float32))
 
     # Nodes
 
@@ -338,6 +359,10 @@ class _Importer:
                     node, "quantized numbers are read; DequantizeLinear in between expected"
                 )
             return self.operate(node, READ_QUANTIZED[proto.op_type])
+        if proto.op_type in UNKNOWN_SIZE:
+            return self.unsupported(
+                node, "computed numbers say how large the result is; constants expected"
+            )
         if proto.op_type not in OPERATORS:
             return self.unsupported(node, "no such operator in the engine")
         return self.operate(node, OPERATORS[proto.op_type])

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from onnx import TensorProto
 
 from .arithmetic import (
     activation,
@@ -39,7 +38,7 @@ from .arithmetic import (
 from .ir import Value
 from .moves import take
 from .node_reader import Unsupported
-from .onnx_node import OnnxNode, type_name
+from .onnx_node import TYPES, OnnxNode, type_name
 
 _Operator = Callable[[OnnxNode], Value]
 
@@ -132,15 +131,13 @@ def _softsign(node: OnnxNode) -> Value:
 
 def _thresholded_relu(node: OnnxNode) -> Value:
     x = node.computed(0)
-    alpha = node.own_constant("alpha", np.full(1, node.number("alpha", 1.0)))
+    alpha = node.own_constant("alpha", node.number("alpha", 1.0))
     return product_of(node, x, binary(node, "less", alpha, x))
 
 
 def _shrink(node: OnnxNode) -> Value:
     x, bias, edge = node.computed(0), node.number("bias", 0.0), node.number("lambd", 0.5)
-    ends = [
-        node.own_constant(name, np.full(1, at)) for name, at in (("low", -edge), ("high", edge))
-    ]
+    ends = [node.own_constant(name, at) for name, at in (("low", -edge), ("high", edge))]
     below, above = binary(node, "less", x, ends[0]), binary(node, "less", ends[1], x)
     moved = binary(node, "sub", below, above)
     moved = sum_of(node, x, with_constant(node, moved, np.float32(bias), scaled=True))
@@ -164,12 +161,6 @@ def _compare(kind: str, *, swapped: bool = False) -> _Operator:
     return lambda node: compare(node, kind, swapped=swapped)
 
 
-def _equal(node: OnnxNode) -> Value:
-    if all(node.value(at).dtype == "bool" or node.value(at).data is not None for at in (0, 1)):
-        return binary(node, "equal", node.truth(0), node.truth(1), "bool")
-    return compare(node, "equal")
-
-
 def _logical(kind: str) -> _Operator:
     return lambda node: binary(node, kind, node.truth(0), node.truth(1), "bool")
 
@@ -183,15 +174,7 @@ def _not(node: OnnxNode) -> Value:
 
 
 def _where(node: OnnxNode) -> Value:
-    return select(node, node.truth(0), node.operand(1), node.operand(2))
-
-
-_TYPES = {
-    TensorProto.FLOAT: "f32",
-    TensorProto.BOOL: "bool",
-    TensorProto.INT32: "i64",
-    TensorProto.INT64: "i64",
-}
+    return select(node, node.truth(0), node.element(1), node.element(2))
 
 
 def _cast(node: OnnxNode) -> Value:
@@ -207,12 +190,12 @@ def _cast_like(node: OnnxNode) -> Value:
         from onnx.helper import np_dtype_to_tensor_dtype
 
         return _as_type(node, node.moved(0), np_dtype_to_tensor_dtype(other.data.dtype))
-    types = {name: number for number, name in _TYPES.items()}
+    types = {name: number for number, name in TYPES.items()}
     return _as_type(node, node.moved(0), types[other.dtype])
 
 
 def _as_type(node: OnnxNode, x: Value, to: int) -> Value:
-    wanted = _TYPES.get(to)
+    wanted = TYPES.get(to)
     if wanted is None:
         raise Unsupported(f"to {type_name(to)}; FLOAT, BOOL, INT32 or INT64 expected")
     return as_type(node, x, wanted)
@@ -223,7 +206,7 @@ def _as_type(node: OnnxNode, x: Value, to: int) -> Value:
 
 def _over(node: OnnxNode) -> tuple[tuple[int, ...] | None, bool]:
     """The axes of a reduction, None when nothing is reduced, and whether they stay as 1."""
-    axes, rank = node.axes() or (), len(node.computed(0).shape)
+    axes, rank = node.axes() or (), len(node.value(0).shape)
     keep_dims = bool(node.integer("keepdims", 1))
     if node.integer("noop_with_empty_axes", 0) and not axes:
         return None, keep_dims
@@ -238,7 +221,7 @@ def _reduce(
     """A reduction of some function of x, and a function of the result."""
 
     def operator(node: OnnxNode) -> Value:
-        x = node.computed(0)
+        x = node.moved(0) if kind in ("min", "max") else node.computed(0)
         axes, keep_dims = _over(node)
         y = before(node, x) if before else x
         y = y if axes is None else reduce(node, kind, y, axes, keep_dims)
@@ -272,7 +255,7 @@ def _arg(kind: str) -> _Operator:
             return reduce(node, kind, x, [axis], keep_dims)
         count = x.shape[axis]
         place = reduce(node, kind, take(node, x, axis, range(count)[::-1]), [axis], keep_dims)
-        last = node.own_constant("last", np.full(1, count - 1))
+        last = node.own_constant("last", count - 1)
         return binary(node, "sub", last, place, "i64")
 
     return operator
@@ -304,7 +287,7 @@ OPERATORS: dict[str, _Operator] = {
     "Cos": _activation("cos"),
     "Div": divide,
     "Elu": _elu,
-    "Equal": _equal,
+    "Equal": _compare("equal"),
     "Erf": _activation("erf"),
     "Exp": _activation("exp"),
     "Floor": _activation("floor"),

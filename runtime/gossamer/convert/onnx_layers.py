@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import onnx.helper
 
+from . import patches
+from .arithmetic import binary, with_constant
 from .ir import Value
 from .moves import reshape_to
 from .node_reader import Unsupported
@@ -76,10 +77,14 @@ def _also_for_rows(operator: _Operator) -> _Operator:
             fill = 0 if name in ("pads", "output_padding") else 1
             image = [fill, *row[:1], fill, *row[1:]] if name == "pads" else [fill, *row]
             node.attributes[name] = onnx.helper.make_attribute(name, image)
-        if node.has(1) and len(node.weights(1).shape) == 3:
-            weights = node.value(1)
-            data = weights.data[:, :, np.newaxis]
-            node.inputs[1] = Value(weights.name, data.shape, data)
+        if node.has(1) and len(node.value(1).shape) == 3:
+            weights = _weights(node)
+            outputs, channels, length = weights.shape
+            shape = (outputs, channels, 1, length)
+            if weights.data is None:
+                node.inputs[1] = reshape_to(node, weights, shape)
+            else:
+                node.inputs[1] = Value(weights.name, shape, weights.data.reshape(shape))
         image = operator(node)
         if image.shape[2] != 1:
             node.fail(f"rows expected, found an image {list(image.shape)}")
@@ -88,22 +93,86 @@ def _also_for_rows(operator: _Operator) -> _Operator:
     return for_rows
 
 
+def _weights(node: OnnxNode, *ranks: int) -> Value:
+    """Take the weights of a layer, constant or computed."""
+    return node.computed(1, *ranks) if node.value(1).data is None else node.weights(1, *ranks)
+
+
+def _constant_bias(node: OnnxNode, channels: int) -> Value | None:
+    """Take the bias of a layer, if it has one that is constant."""
+    if not node.has(2) or node.value(2).data is None:
+        return None
+    node.channels(2, channels)
+    return node.value(2)
+
+
+def _with_bias(node: OnnxNode, y: Value) -> Value:
+    """Emit y plus the bias, if there is one."""
+    if not node.has(2):
+        return y
+    bias = node.operand(2)
+    if bias.shape != y.shape[1:2]:
+        node.fail(f"'{bias.name}' of shape {list(y.shape[1:2])} expected, found {list(bias.shape)}")
+    if bias.data is not None:
+        return with_constant(node, y, bias.data.reshape(-1, 1, 1), scaled=False)
+    return binary(node, "add", y, reshape_to(node, bias, (*bias.shape, 1, 1)))
+
+
+def _also_for_volumes(pooling: _Operator) -> _Operator:
+    """Let a pooling of images take volumes (N,C,D,H,W) too: over H and W, then over D."""
+
+    @functools.wraps(pooling)
+    def for_volumes(node: OnnxNode) -> Value:
+        x = node.computed(0, 3, 4, 5)
+        if len(x.shape) < 5:
+            return pooling(node)
+        n, channels, depth, height, width = x.shape
+        given = {name: node.integers(name) for name in _SPATIAL & set(node.attributes)}
+        others = dict(node.attributes)
+        node.inputs[0] = reshape_to(node, x, (n, channels * depth, height, width))
+        _keep_axes(node, {name: _without_depth(numbers) for name, numbers in given.items()})
+        images = pooling(node)
+        height, width = images.shape[2:]
+        node.attributes = others
+        node.inputs[0] = reshape_to(node, images, (n, channels, depth, height * width))
+        _keep_axes(node, {name: _depth_only(name, numbers) for name, numbers in given.items()})
+        columns = pooling(node)
+        return reshape_to(node, columns, (n, channels, columns.shape[2], height, width))
+
+    return for_volumes
+
+
+def _keep_axes(node: OnnxNode, attributes: Mapping[str, Sequence[int]]) -> None:
+    for name, numbers in attributes.items():
+        node.attributes[name] = onnx.helper.make_attribute(name, numbers)
+
+
+def _without_depth(numbers: Sequence[int]) -> tuple[int, ...]:
+    half = len(numbers) // 2 if len(numbers) > 3 else len(numbers)
+    return (*numbers[1:half], *numbers[half + 1 :])
+
+
+def _depth_only(name: str, numbers: Sequence[int]) -> tuple[int, ...]:
+    return (numbers[0], 0, numbers[3], 0) if name == "pads" else (numbers[0], 1)
+
+
 @_also_for_rows
 def _conv(node: OnnxNode) -> Value:
-    x, weights = node.computed(0, 4), node.weights(1, 4)
+    x, weights = node.computed(0, 4), _weights(node, 4)
     groups, kernel = node.integer("group", 1), weights.shape[2:]
     if node.integers("kernel_shape", kernel) != kernel:
         node.fail(f"attribute 'kernel_shape' {list(kernel)}, as of '{weights.name}', expected")
     geometry, size = _window(node, x.shape[2:], kernel)
-    if node.has(2):
-        node.channels(2, weights.shape[0])
-    bias = node.value(2) if node.has(2) else None
-    return conv(node, weights, bias, groups, size, geometry)
+    if weights.data is None:
+        return _with_bias(node, patches.conv(node, weights, groups, size, **geometry))
+    bias = _constant_bias(node, weights.shape[0])
+    y = conv(node, weights, bias, groups, size, geometry)
+    return y if bias else _with_bias(node, y)
 
 
 @_also_for_rows
 def _conv_transpose(node: OnnxNode) -> Value:
-    x, weights = node.computed(0, 4), node.weights(1, 4)
+    x, weights = node.computed(0, 4), _weights(node, 4)
     groups, kernel = node.integer("group", 1), weights.shape[2:]
     if node.integers("kernel_shape", kernel) != kernel:
         node.fail(f"attribute 'kernel_shape' {list(kernel)}, as of '{weights.name}', expected")
@@ -113,10 +182,12 @@ def _conv_transpose(node: OnnxNode) -> Value:
     reach = [(taps - 1) * dilation + 1 for taps, dilation in zip(kernel, dilations, strict=True)]
     whole = [(x.shape[2 + a] - 1) * strides[a] + reach[a] + extra[a] for a in (0, 1)]
     pads, size = _cut_pads(node, whole, [x.shape[2 + a] * strides[a] for a in (0, 1)])
-    if node.has(2):
-        node.channels(2, weights.shape[1] * groups)
-    bias = node.value(2) if node.has(2) else None
-    return conv_transpose(node, weights, bias, groups, strides, dilations, pads, size)
+    if weights.data is None:
+        geometry = {"strides": strides, "pads": pads, "dilations": dilations}
+        return _with_bias(node, patches.conv_transpose(node, weights, groups, size, **geometry))
+    bias = _constant_bias(node, weights.shape[1] * groups)
+    y = conv_transpose(node, weights, bias, groups, strides, dilations, pads, size)
+    return y if bias else _with_bias(node, y)
 
 
 def _cut_pads(
@@ -167,15 +238,15 @@ def _pool(
     return kernel, {**geometry, "pads": (*pads[:2], *after)}, output, pads
 
 
+@_also_for_volumes
 @_also_for_rows
 def _max_pool(node: OnnxNode) -> Value:
-    if len([name for name in node.proto.output if name]) > 1:
-        raise Unsupported("output of indices; values only expected")
     node.ignore("storage_order")  # of the indices
     kernel, geometry, size, _ = _pool(node)
     return max_pool(node, kernel, size, geometry)
 
 
+@_also_for_volumes
 @_also_for_rows
 def _average_pool(node: OnnxNode) -> Value:
     kernel, geometry, size, pads = _pool(node)

@@ -11,6 +11,13 @@ from .ir import Value
 from .node_reader import NodeReader
 
 MISSING = object()
+# What computed tensors are; all of these lie in f32 in the engine, see `ir.Value`.
+TYPES = {
+    TensorProto.FLOAT: "f32",
+    TensorProto.BOOL: "bool",
+    TensorProto.INT32: "i64",
+    TensorProto.INT64: "i64",
+}
 
 
 def type_name(number: int) -> str:

@@ -45,7 +45,7 @@ def _batch_normalization(node: OnnxNode) -> Value:
 def _by_computed_statistics(node: OnnxNode, x: Value, epsilon: float) -> Value:
     shape = (x.shape[1], *[1] * (len(x.shape) - 2))
     scale, bias, mean, variance = (_along(node, position, shape) for position in range(1, 5))
-    tiny = node.own_constant("epsilon", np.full(1, epsilon))
+    tiny = node.own_constant("epsilon", epsilon)
     deviation = unary_of(node, "sqrt", binary(node, "add", variance, tiny))
     normal = binary(node, "div", binary(node, "sub", x, mean), deviation)
     return binary(node, "add", binary(node, "mul", normal, scale), bias)
@@ -94,7 +94,7 @@ def _statistics(node: OnnxNode, x: Value, axis: int, epsilon: float) -> tuple[Va
     average = reduce(node, "mean", x, axes, keep_dims=True)
     distance = binary(node, "sub", x, average)
     variance = reduce(node, "mean", product_of(node, distance, distance), axes, keep_dims=True)
-    tiny = node.own_constant("epsilon", np.full(1, epsilon))
+    tiny = node.own_constant("epsilon", epsilon)
     deviation = unary(node, "sqrt", binary(node, "add", variance, tiny))
     return average, unary(node, "reciprocal", deviation)
 
@@ -153,7 +153,7 @@ def _local_response(node: OnnxNode) -> Value:
     rows = reshape_to(node, product_of(node, x, x), (n, channels, math.prod(rest)))
     sums = matrix_times(node, alpha / size * near, f"{node.name}.neighbours", rows)
     sums = with_constant(node, sums, np.float32(node.number("bias", 1.0)), scaled=False)
-    factor = binary(node, "pow", sums, node.own_constant("beta", np.full(1, -beta)))
+    factor = binary(node, "pow", sums, node.own_constant("beta", -beta))
     return product_of(node, x, reshape_to(node, factor, x.shape))
 
 
@@ -165,7 +165,7 @@ def _lp_normalization(node: OnnxNode) -> Value:
     size = unary(node, "abs", x) if p == 1 else product_of(node, x, x)
     norm = reduce(node, "sum", size, [axis], keep_dims=True)
     norm = norm if p == 1 else unary(node, "sqrt", norm)
-    test = binary(node, "equal", norm, node.own_constant("zero", np.zeros(1)), "bool")
+    test = binary(node, "equal", norm, node.own_constant("zero", 0.0), "bool")
     return binary(node, "div", x, sum_of(node, norm, test))  # nothing stays nothing
 
 

@@ -70,7 +70,7 @@ def _pad(node: OnnxNode) -> Value:
     mode = node.text("mode", "constant")
     pads = node.integers("pads") if node.opset < 11 else node.sizes(1)
     fill = node.number("value", 0.0) if node.opset < 11 else float(node.scalar(2, 0.0))
-    x = node.computed(0)
+    x = node.moved(0)
     rank = len(x.shape)
     axes = node.sizes(3) if node.has(3) else range(rank)
     axes = [node.axis(axis, rank) for axis in axes]
@@ -80,7 +80,9 @@ def _pad(node: OnnxNode) -> Value:
         node.fail(f"mode {', '.join(_PADDINGS)} expected, found {mode!r}")
     before, after = (dict(zip(axes, half, strict=True)) for half in _halves(pads))
     padded = {axis for axis in axes if before[axis] or after[axis]}
-    zeros = mode == "constant" and fill == 0 and min(pads, default=0) >= 0
+    if x.dtype != "f32" and np.float32(fill) != fill:
+        raise Unsupported(f"{fill:.0f} around the tensor; whole numbers up to 2^24 expected")
+    zeros = mode == "constant" and fill == 0 and min(pads, default=0) >= 0 and x.dtype == "f32"
     if rank == 4 and zeros and padded <= {2, 3}:  # convolutions take these over
         sides = (before.get(2, 0), before.get(3, 0), after.get(2, 0), after.get(3, 0))
         return pad(node, x, sides)
@@ -135,38 +137,6 @@ def _transpose(node: OnnxNode) -> Value:
     return transpose(node, x, node.integers("perm", tuple(range(len(x.shape)))[::-1]))
 
 
-def _gather(node: OnnxNode) -> Value:
-    x, places = node.moved(0), np.asarray(node.constant(1))
-    axis = node.axis(node.integer("axis", 0), len(x.shape))
-    size = x.shape[axis]
-    if places.dtype.kind not in "iu" or (places.size and not _within(places, size)):
-        node.fail(
-            f"places from {-size} to {size - 1} expected, found {places.ravel().tolist()[:8]}"
-        )
-    taken = take(node, x, axis, np.where(places < 0, places + size, places).ravel())
-    return reshape_to(node, taken, (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
-
-
-def _within(places: np.ndarray, size: int) -> bool:
-    return bool(places.min() >= -size and places.max() < size)
-
-
-def _gather_nd(node: OnnxNode) -> Value:
-    x, places = node.moved(0), np.asarray(node.constant(1))
-    if node.integer("batch_dims", 0):
-        raise Unsupported("batch_dims; none expected")
-    depth = places.shape[-1]
-    if places.dtype.kind not in "iu" or not 1 <= depth <= len(x.shape):
-        node.fail(f"places of 1 to {len(x.shape)} axes expected, found {list(places.shape)}")
-    sizes = np.array(x.shape[:depth])
-    if ((places < -sizes) | (places >= sizes)).any():
-        node.fail(f"places within {sizes.tolist()} expected")
-    flat = np.ravel_multi_index(tuple(np.moveaxis(places % sizes, -1, 0)), tuple(sizes))
-    rows = reshape_to(node, x, (math.prod(x.shape[:depth]), math.prod(x.shape[depth:])))
-    taken = take(node, rows, 0, flat.ravel())
-    return reshape_to(node, taken, (*places.shape[:-1], *x.shape[depth:]))
-
-
 def _expand(node: OnnxNode) -> Value:
     x = node.moved(0)
     shape = node.sizes(1)
@@ -212,20 +182,23 @@ def _depth_to_space(node: OnnxNode) -> Value:
 
 def _space_to_depth(node: OnnxNode) -> Value:
     x = node.moved(0)
-    if (mode := node.text("mode", "DCR")) != "DCR":
-        raise Unsupported(f"mode {mode}; DCR expected")
-    return pixels_to_blocks(node, x, _block(node, x, x.shape[2:]))
+    first = {"DCR": "pixels", "CRD": "channels"}.get(mode := node.text("mode", "DCR"))
+    if first is None:
+        node.fail(f"mode DCR or CRD expected, found {mode!r}")
+    return pixels_to_blocks(node, x, _block(node, x, x.shape[2:]), first)
 
 
 def _identity(node: OnnxNode) -> Value:
     return node.value(0)
 
 
-def _dropout(node: OnnxNode) -> Value:
+def _dropout(node: OnnxNode) -> list[Value]:
+    """Give x, and what stays of it: everything."""
     node.ignore("ratio", "seed")
-    if node.scalar(2, 0.0):
+    if node.scalar(2, 0.0) and node.scalar(1, 0.5):
         raise Unsupported("training mode; call model.eval() before the export")
-    return node.computed(0)
+    x = node.value(0)
+    return [x, Value(f"{node.name}.mask", x.shape, np.broadcast_to(True, x.shape))]
 
 
 # Operators with several outputs give a list.
@@ -235,8 +208,6 @@ OPERATORS: dict[str, Callable[[OnnxNode], Value | list[Value]]] = {
     "Dropout": _dropout,
     "Expand": _expand,
     "Flatten": _flatten,
-    "Gather": _gather,
-    "GatherND": _gather_nd,
     "Identity": _identity,
     "Pad": _pad,
     "Reshape": _reshape,

@@ -73,7 +73,7 @@ class Choice:
 
 def as_matrix(weights: np.ndarray) -> np.ndarray:
     """View weights ``(rows, ...)`` as the matrix ``(rows, columns)`` that is stored."""
-    return weights.reshape(weights.shape[0], -1)
+    return weights.reshape(len(weights) if weights.ndim else 1, -1)
 
 
 def present_blocks(matrix: np.ndarray, block_rows: int) -> tuple[np.ndarray, np.ndarray]:

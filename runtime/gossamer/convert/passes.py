@@ -362,11 +362,18 @@ def replace_reshape(graph: Graph) -> None:
 
 
 def give_outputs_their_own_node(graph: Graph) -> None:
-    """Copy where an output is also an input, or has two names: the file wants a writer for each."""
+    """Copy where an output is also an input, is constant or has two names.
+
+    The file wants a writer for each.
+    """
     seen = set(graph.inputs)
     for name, value in graph.outputs.items():
-        if value in seen:
-            copy = Value(name, value.shape)
+        copy = Value(name, value.shape)
+        if value.data is not None:
+            inputs, how = [value, _constant(f"{name}.one", np.ones(1))], {"kind": "mul"}
+            graph.nodes.append(Node("binary", name, "Constant", inputs, copy, how))
+            graph.outputs[name] = copy
+        elif value in seen:
             graph.nodes.append(Node("clamp", name, "Identity", [value], copy, no_clamp()))
             graph.outputs[name] = copy
         seen.add(value)

@@ -322,6 +322,12 @@ def _binary(node: Node, operators: OperatorCosts) -> float:
     return _elementwise("multiply")(node, operators) * times
 
 
+def _top_k(node: Node, operators: OperatorCosts) -> float:
+    """Give the cost of the input's numbers one by one. An estimate: not measured."""
+    _, vectors = _planes(node.inputs[0].shape, operators)
+    return vectors * operators.steps["multiply"].vector * 4 * operators.lanes
+
+
 def _matmul(node: Node, costs: CostModel) -> float:
     """Give the cost of a dense pointwise convolution of each batch, whose weights are packed."""
     batch, rows, columns = node.output.shape
@@ -348,7 +354,7 @@ def _resize(node: Node, operators: OperatorCosts) -> float:
 
 def _planes(shape: tuple[int, ...], operators: OperatorCosts) -> tuple[int, int]:
     """Planes of a tensor, and its vectors: what is no image is a plane for each first index."""
-    count = math.prod(shape[:2]) if len(shape) == 4 else shape[0]
+    count = math.prod(shape[: 2 if len(shape) == 4 else 1])
     return count, count * operators.vectors(math.prod(shape) // count)
 
 
@@ -389,6 +395,7 @@ _OPERATORS: dict[str, Callable[[Node, OperatorCosts], float]] = {
     "reduce": _by_planes("global_average_pool"),
     "layer_norm": _by_planes("softmax"),
     "resize": _resize,
+    "top_k": _top_k,
     # Not measured: taken to cost what a clamp of as many numbers does.
     "lookup": _elementwise("clamp"),
     "quantize": _elementwise("clamp"),

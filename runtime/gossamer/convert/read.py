@@ -125,6 +125,11 @@ def _reduction(words: bytes) -> dict[str, Any]:
     return {"kind": REDUCTIONS[kind], "axes": axes, "keep_dims": bool(keep_dims)}
 
 
+def _top_k(words: bytes) -> dict[str, Any]:
+    axis, count, smallest, places = struct.unpack("<4I", words)
+    return {"axis": axis, "count": count, "smallest": bool(smallest), "places": bool(places)}
+
+
 _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "conv": _conv,
     "conv_pixels": _conv,
@@ -151,6 +156,7 @@ _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "matmul": lambda words: {},
     "layer_norm": lambda words: {"epsilon": struct.unpack("<f", words)[0]},
     "resize": lambda words: {},
+    "top_k": _top_k,
     "lookup": lambda words: {"table": np.frombuffer(words, np.uint8)},
     "quantize": lambda words: {},
     "dequantize": lambda words: {},
