@@ -286,3 +286,12 @@ def test_zeros_around_a_volume_count_where_they_should():
     how = "kernel_shape = [3, 2, 2], pads = [1, 1, 0, 1, 0, 1], count_include_pad = 1"
     text = f"(float[1, 2, 4, 5, 3] x) => (float y) {{ y = AveragePool<{how}>(x) }}"
     assert_agrees(model_of(text), x=floats(1, 2, 4, 5, 3))
+
+
+@pytest.mark.parametrize(
+    "how", ["kernel_shape = [2, 2, 2, 2]", "kernel_shape = [2, 2, 2], pads = [1, 1]"]
+)
+def test_windows_that_do_not_fit_a_volume_are_named(how):
+    text = f"(float[1, 2, 4, 5, 3] x) => (float y) {{ y = MaxPool<{how}>(x) }}"
+    with pytest.raises(gossamer.ModelError, match="[36] numbers expected"):
+        gossamer.convert(model_of(text), None)

@@ -127,15 +127,15 @@ def _also_for_volumes(pooling: _Operator) -> _Operator:
         if len(x.shape) < 5:
             return pooling(node)
         n, channels, depth, height, width = x.shape
-        given = {name: node.integers(name) for name in _SPATIAL & set(node.attributes)}
+        given = {name: _of_volume(node, name) for name in _SPATIAL & set(node.attributes)}
         others = dict(node.attributes)
         node.inputs[0] = reshape_to(node, x, (n, channels * depth, height, width))
-        _keep_axes(node, {name: _without_depth(numbers) for name, numbers in given.items()})
+        _keep_axes(node, {name: (*numbers[1:3], *numbers[4:]) for name, numbers in given.items()})
         images = pooling(node)
         height, width = images.shape[2:]
         node.attributes = others
         node.inputs[0] = reshape_to(node, images, (n, channels, depth, height * width))
-        _keep_axes(node, {name: _depth_only(name, numbers) for name, numbers in given.items()})
+        _keep_axes(node, {name: _depth_only(numbers) for name, numbers in given.items()})
         columns = pooling(node)
         return reshape_to(node, columns, (n, channels, columns.shape[2], height, width))
 
@@ -147,13 +147,15 @@ def _keep_axes(node: OnnxNode, attributes: Mapping[str, Sequence[int]]) -> None:
         node.attributes[name] = onnx.helper.make_attribute(name, numbers)
 
 
-def _without_depth(numbers: Sequence[int]) -> tuple[int, ...]:
-    half = len(numbers) // 2 if len(numbers) > 3 else len(numbers)
-    return (*numbers[1:half], *numbers[half + 1 :])
+def _of_volume(node: OnnxNode, name: str) -> tuple[int, ...]:
+    numbers, count = node.integers(name), 6 if name == "pads" else 3
+    if len(numbers) != count:
+        node.fail(f"attribute '{name}': {count} numbers expected, found {list(numbers)}")
+    return numbers
 
 
-def _depth_only(name: str, numbers: Sequence[int]) -> tuple[int, ...]:
-    return (numbers[0], 0, numbers[3], 0) if name == "pads" else (numbers[0], 1)
+def _depth_only(numbers: Sequence[int]) -> tuple[int, ...]:
+    return (numbers[0], 0, numbers[3], 0) if len(numbers) == 6 else (numbers[0], 1)
 
 
 @_also_for_rows
