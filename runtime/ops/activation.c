@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "error.h"
 #include "runs.h"
 
 goss_status goss_activation_find(const goss_layer *layer, uint32_t kind, goss_activation *activation, goss_error *error)
@@ -20,8 +19,8 @@ goss_status goss_activation_find(const goss_layer *layer, uint32_t kind, goss_ac
     };
     enum { KNOWN = sizeof known / sizeof *known };
     if (kind >= KNOWN)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): activation %u; this build knows 0 to %d",
-                         layer->name, layer->op->name, kind, KNOWN - 1);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "activation %u; this build knows 0 to %d", kind,
+                               KNOWN - 1);
     *activation = known[kind];
     return GOSS_OK;
 }

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "error.h"
 #include "pool.h"
 #include "runs.h"
 
@@ -32,9 +31,8 @@ goss_status goss_layer_operand(const goss_layer *layer, uint32_t position, goss_
         return GOSS_OK;
     }
     if (weights->i8 || weights->sparse || weights->block_rows != 1)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (%s): constant %u: f32, dense, in blocks of 1, expected", layer->name,
-                         layer->op->name, position);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "constant %u: f32, dense, in blocks of 1, expected",
+                               position);
     operand->rank = layer->weight_ranks[position];
     operand->dims = layer->weight_dims[position];
     plain_strides(operand->rank, operand->dims, operand->strides);
@@ -64,8 +62,8 @@ static goss_status join_shapes(const goss_layer *layer, uint32_t count, goss_axe
             axes->strides[1 + i][axis] = size == 1 ? 0 : operands[i].strides[axis - missing];
             if (size == 1) continue;
             if (axes->dims[axis] != 1 && axes->dims[axis] != size)
-                return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): axis %u has %zu and %zu elements",
-                                 layer->name, layer->op->name, axis, axes->dims[axis], size);
+                return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "axis %u has %zu and %zu elements", axis,
+                                       axes->dims[axis], size);
             axes->dims[axis] = size;
         }
     }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "axes.h"
-#include "error.h"
 
 typedef float plain_function(float, float);
 
@@ -74,8 +73,7 @@ static goss_status plan_binary(goss_layer *layer, goss_error *error)
 {
     const uint32_t kind = goss_layer_u32(layer, 0);
     if (kind >= KINDS)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (binary): kind %u; this build knows 0 to %d",
-                         layer->name, kind, KINDS - 1);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "kind %u; this build knows 0 to %d", kind, KINDS - 1);
     goss_status status = goss_layer_allocate_state(layer, sizeof(binary_state), error);
     if (status) return status;
     binary_state *state = layer->state;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "error.h"
 #include "move_i8.h"
 
 typedef struct channels_state {
@@ -48,9 +47,8 @@ static goss_status plan_slice(goss_layer *layer, goss_error *error)
     const goss_value *x = layer->inputs[0];
     const uint32_t first = goss_layer_u32(layer, 0), count = goss_layer_u32(layer, 1);
     if (x->rank < 2 || count == 0 || first >= x->dims[1] || count > x->dims[1] - first)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (slice): %u channels from %u on; '%.60s' of rank %u has %u", layer->name, count,
-                         first, x->name, x->rank, x->rank < 2 ? 0 : x->dims[1]);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "%u channels from %u on; '%.60s' of rank %u has %u",
+                               count, first, x->name, x->rank, x->rank < 2 ? 0 : x->dims[1]);
     uint32_t dims[GOSS_MAX_RANK];
     memcpy(dims, x->dims, sizeof dims);
     dims[1] = count;
@@ -97,8 +95,8 @@ static goss_status plan_shuffle(goss_layer *layer, goss_error *error)
     const goss_value *x = layer->inputs[0];
     const uint32_t groups = goss_layer_u32(layer, 0);
     if (x->rank < 2 || groups == 0 || x->dims[1] % groups != 0)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (shuffle): %u groups; '%.60s' of rank %u has %u",
-                         layer->name, groups, x->name, x->rank, x->rank < 2 ? 0 : x->dims[1]);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "%u groups; '%.60s' of rank %u has %u", groups,
+                               x->name, x->rank, x->rank < 2 ? 0 : x->dims[1]);
     status = goss_value_set_shape(layer->output, x->rank, x->dims, layer->kernels->lanes, error);
     if (!status && goss_layer_is_quantized(layer)) return goss_move_i8_plan(layer, shuffle_source, error);
     if (!status) status = goss_layer_allocate_state(layer, sizeof(channels_state), error);

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "error.h"
 #include "move_i8.h"
 
 /* One input of one image. */
@@ -42,13 +41,13 @@ static goss_status add_up(const goss_layer *layer, uint32_t *dims, goss_error *e
         channels += x->dims[1];
         dims[1] = x->dims[1];
         if (x->rank < 2 || x->rank != layer->inputs[0]->rank || memcmp(dims, x->dims, sizeof x->dims) != 0)
-            return goss_fail(error, GOSS_MODEL_CORRUPT,
-                             "node '%.60s' (concat): '%.60s' and '%.60s' differ in more than axis 1, or have none",
-                             layer->name, layer->inputs[0]->name, x->name);
+            return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                                   "'%.60s' and '%.60s' differ in more than axis 1, or have none",
+                                   layer->inputs[0]->name, x->name);
     }
     dims[1] = (uint32_t)channels;
     if (channels <= UINT32_MAX) return GOSS_OK;
-    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (concat): more than 2^32 channels", layer->name);
+    return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "more than 2^32 channels");
 }
 
 static goss_source source_of(const goss_layer *layer, size_t channel)

@@ -4,14 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "error.h"
 #include "quantized.h"
 
 static goss_status corrupt(const goss_layer *layer, const char *what, uint32_t found, const char *expected,
                            goss_error *error)
 {
-    return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (conv): %s is %u, %s expected", layer->name, what, found,
-                     expected);
+    return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "%s is %u, %s expected", what, found, expected);
 }
 
 static goss_status read_attributes(const goss_layer *layer, goss_conv *conv, goss_error *error)
@@ -60,13 +58,12 @@ static goss_status infer_shape(goss_layer *layer, goss_conv *conv, goss_error *e
     if (status) return status;
 
     if (conv->groups != 1 && conv->groups != conv->channels)
-        return goss_fail(error, GOSS_UNSUPPORTED,
-                         "node '%.60s' (conv): %u groups over %u channels; 1 or one a channel expected", layer->name,
-                         conv->groups, conv->channels);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED,
+                               "%u groups over %u channels; 1 or one a channel expected", conv->groups, conv->channels);
     if (conv->channels != w[1] * (uint64_t)conv->groups)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (conv): weights for %u channels in %u groups, but '%.60s' has %u channels",
-                         layer->name, w[1], conv->groups, conv->x->name, conv->channels);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "weights for %u channels in %u groups, but '%.60s' has %u channels", w[1], conv->groups,
+                               conv->x->name, conv->channels);
     if (w[0] % conv->groups != 0) return corrupt(layer, "output channels", w[0], "a multiple of the groups", error);
 
     conv->kernel_y = w[2];
@@ -74,9 +71,8 @@ static goss_status infer_shape(goss_layer *layer, goss_conv *conv, goss_error *e
     conv->out_y = output_size(conv->in_y, conv->pad_top, conv->pad_bottom, w[2], conv->dilation_y, conv->stride_y);
     conv->out_x = output_size(conv->in_x, conv->pad_left, conv->pad_right, w[3], conv->dilation_x, conv->stride_x);
     if (conv->out_y == 0 || conv->out_x == 0)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (conv): a %ux%u kernel does not fit into %ux%u pixels", layer->name, w[2], w[3],
-                         conv->in_y, conv->in_x);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "a %ux%u kernel does not fit into %ux%u pixels", w[2],
+                               w[3], conv->in_y, conv->in_x);
     const uint32_t dims[4] = {conv->x->dims[0], w[0], conv->out_y, conv->out_x};
     return goss_value_set_shape(layer->output, 4, dims, layer->kernels->lanes, error);
 }
@@ -95,14 +91,13 @@ static goss_status check_residual(const goss_layer *layer, const goss_conv *conv
         goss_layer_is_quantized(layer) ? goss_layer_need_u7(layer, 3, error) : goss_layer_need_value(layer, 3, error);
     if (status) return status;
     if (!pointwise)
-        return goss_fail(error, GOSS_UNSUPPORTED,
-                         "node '%.60s' (conv): a residual input; only a 1x1 convolution with stride 1 and without "
-                         "padding and groups takes one",
-                         layer->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED,
+                               "a residual input; only a 1x1 convolution with stride 1 and without "
+                               "padding and groups takes one");
     if (residual->rank != 4 || memcmp(residual->dims, y->dims, 4 * sizeof *y->dims) != 0)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (conv): the residual '%.60s' has another shape than the output, [%u,%u,%u,%u]",
-                         layer->name, residual->name, y->dims[0], y->dims[1], y->dims[2], y->dims[3]);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "the residual '%.60s' has another shape than the output, [%u,%u,%u,%u]", residual->name,
+                               y->dims[0], y->dims[1], y->dims[2], y->dims[3]);
     return GOSS_OK;
 }
 
@@ -119,8 +114,7 @@ static goss_status plan_kind(goss_layer *layer, const goss_conv *conv, bool poin
     if (conv->groups == 1) return goss_conv_packed_plan(layer, conv, error);
     if (conv->weights->i8) return goss_conv_depthwise_i8_plan(layer, conv, error);
     if (conv->weights->sparse || conv->weights->block_rows != 1)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): depthwise weights must be dense in blocks of 1",
-                         layer->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "depthwise weights must be dense in blocks of 1");
     return goss_conv_depthwise_is_square(conv) ? goss_conv_depthwise_square_plan(layer, conv, error)
                                                : goss_conv_depthwise_plan(layer, conv, error);
 }
@@ -135,11 +129,10 @@ static void name_activation(goss_layer *layer, const goss_conv *conv)
 static goss_status check_quantized(const goss_layer *layer, const goss_conv *conv, goss_error *error)
 {
     if (conv->activation.kernel)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a quantized convolution has no activation",
-                         layer->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "a quantized convolution has no activation");
     if (conv->weights->depthwise != (conv->groups > 1))
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (conv): %u groups, but weights that are %sdepthwise",
-                         layer->name, conv->groups, conv->weights->depthwise ? "" : "not ");
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "%u groups, but weights that are %sdepthwise",
+                               conv->groups, conv->weights->depthwise ? "" : "not ");
     return GOSS_OK;
 }
 
@@ -185,10 +178,10 @@ static goss_status check_normalization(const goss_layer *layer, const goss_conv 
     if (normalization->rows == 2 && normalization->columns == conv->channels && !normalization->sparse &&
         normalization->block_rows == 1)
         return GOSS_OK;
-    return goss_fail(error, GOSS_MODEL_CORRUPT,
-                     "node '%.60s' (conv_pixels): normalization of %zu x %zu values; 2 x %u, dense, in blocks of 1 "
-                     "expected",
-                     layer->name, normalization->rows, normalization->columns, conv->channels);
+    return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                           "normalization of %zu x %zu values; 2 x %u, dense, in blocks of 1 "
+                           "expected",
+                           normalization->rows, normalization->columns, conv->channels);
 }
 
 static goss_status plan_pixels(goss_layer *layer, goss_error *error)

@@ -3,7 +3,6 @@
 
 #include "checked.h"
 #include "conv.h"
-#include "error.h"
 #include "memory.h"
 #include "pack.h"
 #include "pool.h"
@@ -68,8 +67,7 @@ goss_status goss_conv_depthwise_plan(goss_layer *layer, const goss_conv *conv, g
                                                           (uint32_t)(tap % conv->kernel_x)) *
                                             sizeof(float));
     if (!checked_multiply(state->pack.plane_floats, layer->threads * sizeof(float), &layer->scratch_bytes))
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a padded plane is larger than 4 GiB",
-                         layer->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "a padded plane is larger than 4 GiB");
 
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "packed + depthwise_f32");

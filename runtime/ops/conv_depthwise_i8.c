@@ -3,7 +3,6 @@
 
 #include "checked.h"
 #include "conv.h"
-#include "error.h"
 #include "pack.h"
 #include "pool.h"
 #include "quantized.h"
@@ -73,10 +72,9 @@ goss_status goss_conv_depthwise_i8_plan(goss_layer *layer, const goss_conv *conv
 {
     const goss_weights *weights = conv->weights;
     if (weights->rows != conv->channels)
-        return goss_fail(
-            error, GOSS_UNSUPPORTED,
-            "node '%.60s' (conv): %zu output channels of %u; a quantized depthwise convolution has as many",
-            layer->name, weights->rows, conv->channels);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED,
+                               "%zu output channels of %u; a quantized depthwise convolution has as many",
+                               weights->rows, conv->channels);
     const size_t groups = (weights->columns + GOSS_QUAD - 1) / GOSS_QUAD, rows_words = goss_rows_words(weights);
     const size_t words = rows_words + groups * GOSS_QUAD + weights->padded_rows * groups;
     goss_status status = goss_layer_allocate_state(layer, sizeof(depthwise_state) + words * sizeof(uint32_t), error);
@@ -94,8 +92,7 @@ goss_status goss_conv_depthwise_i8_plan(goss_layer *layer, const goss_conv *conv
     place_taps(conv, state);
     arrange_weights(weights, state);
     if (!checked_multiply(state->pack.plane_floats, layer->threads * sizeof(float), &layer->scratch_bytes))
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a padded plane is larger than 4 GiB",
-                         layer->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "a padded plane is larger than 4 GiB");
 
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "packed + depthwise_i8");

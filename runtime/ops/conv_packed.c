@@ -6,7 +6,6 @@
 
 #include "checked.h"
 #include "conv.h"
-#include "error.h"
 #include "memory.h"
 #include "pack.h"
 #include "pool.h"
@@ -126,7 +125,7 @@ static goss_status plan_scratch(goss_layer *layer, const goss_conv *conv, packed
         !checked_multiply(state->row_floats, state->planes, &pixels) || !checked_add(pixels, ROOM, &pixels) ||
         !checked_multiply(pixels, state->normalization ? layer->threads : 0, &pixels) ||
         !checked_add(floats, pixels, &floats) || !checked_multiply(floats, sizeof(float), &layer->scratch_bytes))
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): needs more than 4 GiB of scratch", layer->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "needs more than 4 GiB of scratch");
     return GOSS_OK;
 }
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "elementwise_i8.h"
-#include "error.h"
 
 typedef struct elementwise_state {
     float min, max;
@@ -47,8 +46,8 @@ static goss_status plan_add(goss_layer *layer, goss_error *error)
     if (status) return status;
     const goss_value *a = layer->inputs[0], *b = layer->inputs[1];
     if (a->rank != b->rank || memcmp(a->dims, b->dims, sizeof a->dims) != 0)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (add): '%.60s' and '%.60s' differ in shape",
-                         layer->name, a->name, b->name);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "'%.60s' and '%.60s' differ in shape", a->name,
+                               b->name);
     return quantized ? goss_add_i8_plan(layer, error) : plan_like_input(layer, "add_f32", run_add, error);
 }
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "error.h"
 #include "runs.h"
 
 /* The output has input 0's shape and may take its memory. */
@@ -135,8 +134,8 @@ static goss_status plan_lookup(goss_layer *layer, goss_error *error)
     if (status) return status;
     for (size_t i = 0; i <= GOSS_U7_MAX; i++)
         if (layer->attributes[i] > GOSS_U7_MAX)
-            return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (lookup): %zu becomes %u; 0 to 127 expected",
-                             layer->name, i, layer->attributes[i]);
+            return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "%zu becomes %u; 0 to 127 expected", i,
+                                   layer->attributes[i]);
     return plan_like_input(layer, "lookup_i8", lookup, NULL, 0, error);
 }
 

@@ -2,7 +2,6 @@
  * of their numbers, and back: then every weight that is read serves all of them, as in a pointwise convolution. */
 #include <stdio.h>
 
-#include "error.h"
 #include "pool.h"
 #include "quantized.h"
 #include "spmm.h"
@@ -89,10 +88,9 @@ static goss_status infer_shape(goss_layer *layer, const goss_weights *weights, g
 {
     const goss_value *x = layer->inputs[0];
     if (x->rank != 2 || x->channels != layer->weight_dims[1][1])
-        return goss_fail(
-            error, GOSS_MODEL_CORRUPT,
-            "node '%.60s' (fully_connected): weights take %u channels, '%.60s' has rank %u with %zu channels",
-            layer->name, layer->weight_dims[1][1], x->name, x->rank, x->channels);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "weights take %u channels, '%.60s' has rank %u with %zu channels",
+                               layer->weight_dims[1][1], x->name, x->rank, x->channels);
     const uint32_t dims[2] = {x->dims[0], (uint32_t)weights->rows};
     return goss_value_set_shape(layer->output, 2, dims, layer->kernels->lanes, error);
 }

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "error.h"
 #include "quantized.h"
 
 static void run(const goss_layer *layer)
@@ -38,10 +37,10 @@ static goss_status plan_i8(goss_layer *layer, goss_error *error)
         .target = goss_target_of(layer->output, -INFINITY, INFINITY),
     };
     if (x->pixels >= (size_t)1 << 24)
-        return goss_fail(error, GOSS_UNSUPPORTED,
-                         "node '%.60s' (global_average_pool): %zu pixels of u7; fewer than "
-                         "2^24 are supported",
-                         layer->name, x->pixels);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED,
+                               "%zu pixels of u7; fewer than "
+                               "2^24 are supported",
+                               x->pixels);
     goss_status status = goss_layer_allocate_state(layer, sizeof args, error);
     if (!status)
         status = goss_layer_factor(layer, (double)x->scale / (double)layer->output->scale, (double)x->pixels,
@@ -62,9 +61,8 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     const goss_value *x = layer->inputs[0];
     const uint32_t keep_dims = goss_layer_u32(layer, 0);
     if (x->rank != 4 || keep_dims > 1)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (global_average_pool): rank %u, keep_dims %u; rank 4, keep_dims 0 or 1 expected",
-                         layer->name, x->rank, keep_dims);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "rank %u, keep_dims %u; rank 4, keep_dims 0 or 1 expected", x->rank, keep_dims);
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "global_average_pool_f32");
     const uint32_t dims[4] = {x->dims[0], x->dims[1], 1, 1};

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "axes.h"
-#include "error.h"
 
 static void norm_row(const goss_layer *layer, const size_t *offsets, size_t count)
 {
@@ -35,9 +34,9 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     float epsilon;
     memcpy(&epsilon, layer->attributes, sizeof epsilon);
     if (x->rank != 2 || !(epsilon >= 0) || isinf(epsilon))
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (layer_norm): '%.60s' of rank %u with epsilon %g; rank 2, 0 or more expected",
-                         layer->name, x->name, x->rank, (double)epsilon);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "'%.60s' of rank %u with epsilon %g; rank 2, 0 or more expected", x->name, x->rank,
+                               (double)epsilon);
     for (uint32_t i = 1; i < 3 && !status; i++)
         if (layer->inputs[i] || layer->weights[1]) status = goss_layer_need_bias(layer, i, x->channels, error);
     if (status) return status;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "error.h"
 #include "op.h"
 #include "runs.h"
 
@@ -30,8 +29,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     float slope;
     if (status) return status;
     memcpy(&slope, layer->attributes, sizeof slope);
-    if (!isfinite(slope))
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (leaky_relu): a finite slope expected", layer->name);
+    if (!isfinite(slope)) return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "a finite slope expected");
     const goss_value *x = layer->inputs[0];
     layer->run = run;
     layer->in_place = true;

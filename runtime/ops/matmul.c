@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "axes.h"
-#include "error.h"
 #include "pool.h"
 
 enum {
@@ -94,13 +93,11 @@ static goss_status check_shapes(const goss_layer *layer, goss_operand *a, goss_o
         a->rank == 3 && b->rank == 3 && (a->dims[0] == b->dims[0] || a->dims[0] == 1 || b->dims[0] == 1);
     const uint64_t elements = batches ? (uint64_t)b->dims[1] * b->dims[2] : 0;
     if (batches && (a->dims[2] > MOST_ELEMENTS || b->dims[2] > MOST_ELEMENTS || elements > 1u << 30))
-        return goss_fail(error, GOSS_UNSUPPORTED,
-                         "node '%.60s' (matmul): %ux%u elements; at most 2^24 in a row, 2^30 in all, expected",
-                         layer->name, b->dims[1], b->dims[2]);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED,
+                               "%ux%u elements; at most 2^24 in a row, 2^30 in all, expected", b->dims[1], b->dims[2]);
     if (batches && a->dims[2] == b->dims[1]) return GOSS_OK;
-    return goss_fail(error, GOSS_MODEL_CORRUPT,
-                     "node '%.60s' (matmul): ranks %u and %u, sizes %ux%ux%u and %ux%ux%u do not fit", layer->name,
-                     a->rank, b->rank, a->dims[0], a->dims[1], a->dims[2], b->dims[0], b->dims[1], b->dims[2]);
+    return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "ranks %u and %u, sizes %ux%ux%u and %ux%ux%u do not fit",
+                           a->rank, b->rank, a->dims[0], a->dims[1], a->dims[2], b->dims[0], b->dims[1], b->dims[2]);
 }
 
 static goss_status plan(goss_layer *layer, goss_error *error)

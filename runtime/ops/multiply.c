@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "elementwise_i8.h"
-#include "error.h"
 #include "runs.h"
 
 static void multiply_run(const void *context, size_t index, size_t thread)
@@ -52,9 +51,8 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     const bool channels = a->rank == 4 && b->rank == 4 && a->dims[0] == b->dims[0] && a->dims[1] == b->dims[1] &&
                           b->dims[2] == 1 && b->dims[3] == 1;
     if (!same && !channels)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (multiply): '%.60s' is neither like '%.60s' nor one number for each channel",
-                         layer->name, b->name, a->name);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "'%.60s' is neither like '%.60s' nor one number for each channel", b->name, a->name);
     if (quantized) return goss_multiply_i8_plan(layer, same, error);
     layer->run = same ? multiply : scale;
     layer->in_place = true; /* also over the factors, if they are as large: a plane then replaces its own factor */

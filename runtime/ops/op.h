@@ -110,6 +110,10 @@ uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position);
 /* The two attribute words `min`, `max` at that position, checked. */
 goss_status goss_layer_clamp(const goss_layer *layer, uint32_t position, float *min, float *max, goss_error *error);
 
+/* goss_fail with a sentence about a layer, which says first which one. */
+__attribute__((format(printf, 4, 5))) goss_status goss_layer_fail(const goss_layer *layer, goss_error *error,
+                                                                  goss_status status, const char *format, ...);
+
 /* Checks that input `position` is an activation of any dtype, one of f32, or a weight tensor of f32, respectively. */
 goss_status goss_layer_need_input(const goss_layer *layer, uint32_t position, goss_error *error);
 goss_status goss_layer_need_value(const goss_layer *layer, uint32_t position, goss_error *error);

@@ -1,3 +1,4 @@
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,16 @@ static const goss_op *const ops[] = {
     &goss_op_resize,      &goss_op_top_k,           &goss_op_lookup,
     &goss_op_quantize,    &goss_op_dequantize,      &goss_op_quantize_pixels,
 };
+
+goss_status goss_layer_fail(const goss_layer *layer, goss_error *error, goss_status status, const char *format, ...)
+{
+    char sentence[sizeof error->message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    return goss_fail(error, status, "node '%.60s' (%s): %s", layer->name, layer->op->name, sentence);
+}
 
 const goss_op *goss_op_find(uint32_t code)
 {
@@ -72,8 +83,7 @@ goss_status goss_layer_need_scratch(goss_layer *layer, size_t floats, goss_error
     if (checked_multiply(floats, layer->threads * sizeof(float), &layer->scratch_bytes) &&
         layer->scratch_bytes <= UINT32_MAX)
         return GOSS_OK;
-    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): needs more than 4 GiB of scratch", layer->name,
-                     layer->op->name);
+    return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "needs more than 4 GiB of scratch");
 }
 
 uint32_t goss_layer_u32(const goss_layer *layer, uint32_t position)
@@ -88,38 +98,36 @@ goss_status goss_layer_clamp(const goss_layer *layer, uint32_t position, float *
     memcpy(min, layer->attributes + 4 * position, sizeof *min);
     memcpy(max, layer->attributes + 4 * position + 4, sizeof *max);
     if (!(*min <= *max))
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): the clamp's min is not below its max",
-                         layer->name, layer->op->name);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "the clamp's min is not below its max");
     return GOSS_OK;
 }
 
 goss_status goss_layer_need_input(const goss_layer *layer, uint32_t position, goss_error *error)
 {
     if (layer->inputs[position]) return GOSS_OK;
-    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input %u is constant, a computed tensor expected",
-                     layer->name, layer->op->name, position);
+    return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "input %u is constant, a computed tensor expected",
+                           position);
 }
 
 goss_status goss_layer_need_value(const goss_layer *layer, uint32_t position, goss_error *error)
 {
     const goss_status status = goss_layer_need_input(layer, position, error);
     if (status || layer->inputs[position]->dtype == GOSS_DTYPE_F32) return status;
-    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input '%.60s' is %s, f32 expected", layer->name,
-                     layer->op->name, layer->inputs[position]->name,
-                     layer->inputs[position]->dtype == GOSS_DTYPE_U8 ? "u8" : "u7");
+    return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "input '%.60s' is %s, f32 expected",
+                           layer->inputs[position]->name,
+                           layer->inputs[position]->dtype == GOSS_DTYPE_U8 ? "u8" : "u7");
 }
 
 goss_status goss_layer_need_weights(const goss_layer *layer, uint32_t position, uint32_t rank, goss_error *error)
 {
     if (!layer->weights[position])
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input %u is computed, constant weights expected",
-                         layer->name, layer->op->name, position);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "input %u is computed, constant weights expected",
+                               position);
     if (layer->weight_ranks[position] != rank)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): input %u has rank %u, %u expected", layer->name,
-                         layer->op->name, position, layer->weight_ranks[position], rank);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "input %u has rank %u, %u expected", position,
+                               layer->weight_ranks[position], rank);
     if (layer->weights[position]->i8)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input %u is i8, f32 expected", layer->name,
-                         layer->op->name, position);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "input %u is i8, f32 expected", position);
     return GOSS_OK;
 }
 
@@ -129,8 +137,8 @@ goss_status goss_layer_need_bias(const goss_layer *layer, uint32_t position, siz
     if (status) return status;
     const goss_weights *bias = layer->weights[position];
     if (bias->rows != rows || bias->sparse || bias->block_rows != 1)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (%s): bias of %zu values in blocks of %u; %zu, dense, in blocks of 1 expected",
-                         layer->name, layer->op->name, bias->rows, bias->block_rows, rows);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "bias of %zu values in blocks of %u; %zu, dense, in blocks of 1 expected", bias->rows,
+                               bias->block_rows, rows);
     return GOSS_OK;
 }

@@ -1,7 +1,6 @@
 #include "pack.h"
 
 #include "checked.h"
-#include "error.h"
 
 enum { VECTOR_ROOM = 16 }; /* floats: the widest vector */
 
@@ -34,8 +33,7 @@ goss_status goss_pack_plan(const goss_layer *layer, const goss_conv *conv, goss_
         !checked_multiply(args.phase_floats, args.phases_y * args.phases_x, &floats) ||
         !checked_add(floats, args.columns - conv->out_x, &floats) ||
         !checked_align_up(floats, VECTOR_ROOM, &pack->plane_floats) || pack->plane_floats > UINT32_MAX / sizeof(float))
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (conv): a padded plane is larger than 4 GiB",
-                         layer->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "a padded plane is larger than 4 GiB");
     pack->args = args;
     return GOSS_OK;
 }

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "checked.h"
-#include "error.h"
 #include "pool_window.h"
 #include "quantized.h"
 
@@ -41,8 +40,8 @@ static goss_status check_words(const goss_layer *layer, goss_error *error)
     for (uint32_t i = 0; i < layer->op->attributes; i++) {
         const uint32_t word = goss_layer_u32(layer, i), least = i < 4 || i == 8 || i == 9;
         if (word < least || word > LARGEST)
-            return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): attribute word %u is %u, %u to %d expected",
-                             layer->name, layer->op->name, i, word, least, LARGEST);
+            return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "attribute word %u is %u, %u to %d expected", i,
+                                   word, least, LARGEST);
     }
     return GOSS_OK;
 }
@@ -85,9 +84,7 @@ static goss_status fill_shares(const goss_layer *layer, const goss_pool_axis *ax
 {
     for (size_t i = 0; i < axis->out; i++) {
         const int64_t counted = goss_pool_counted(axis, i);
-        if (counted <= 0)
-            return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): no pixel of window %zu counts", layer->name,
-                             layer->op->name, i);
+        if (counted <= 0) return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "no pixel of window %zu counts", i);
         shares[i] = 1.0f / (float)counted;
     }
     return GOSS_OK;
@@ -109,8 +106,7 @@ static goss_status plan_scratch(goss_layer *layer, goss_pool_axis x, pool_state 
     const size_t read = (x.out - 1) * x.stride + (x.kernel - 1) * x.dilation, written = x.pad_before + x.in;
     if (!checked_align_up((read > written ? read : written) + GOSS_POOL_ROOM, ROOM, &state->args.row_floats) ||
         !checked_multiply(state->args.row_floats, layer->threads * sizeof(float), &layer->scratch_bytes))
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): needs more than 4 GiB of scratch", layer->name,
-                         layer->op->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "needs more than 4 GiB of scratch");
     return GOSS_OK;
 }
 
@@ -125,14 +121,11 @@ static goss_status plan(goss_layer *layer, bool average, goss_error *error)
     if (!status) status = check_words(layer, error);
     if (status) return status;
     const goss_value *value = layer->inputs[0];
-    if (value->rank != 4)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): rank %u, 4 expected", layer->name,
-                         layer->op->name, value->rank);
+    if (value->rank != 4) return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "rank %u, 4 expected", value->rank);
     const goss_pool_axis y = read_axis(layer, 0), x = read_axis(layer, 1);
     if (y.out == 0 || x.out == 0)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (%s): a window of %zux%zu does not fit into %zux%zu pixels", layer->name,
-                         layer->op->name, y.kernel, x.kernel, y.in, x.in);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "a window of %zux%zu does not fit into %zux%zu pixels",
+                               y.kernel, x.kernel, y.in, x.in);
     const uint32_t dims[4] = {value->dims[0], value->dims[1], (uint32_t)y.out, (uint32_t)x.out};
     status = goss_value_set_shape(layer->output, 4, dims, layer->kernels->lanes, error);
     if (!status && quantized) return goss_pool_i8_plan(layer, average, &y, &x, error);

@@ -123,8 +123,8 @@ static goss_status cut(const goss_layer *layer, pool_state *state, const goss_po
             columns = alike(x, column);
             const int64_t counted = goss_pool_counted(y, row) * goss_pool_counted(x, column);
             if (counted <= 0)
-                return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): no pixel of window %zu, %zu counts",
-                                 layer->name, layer->op->name, row, column);
+                return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "no pixel of window %zu, %zu counts", row,
+                                       column);
             rectangle r = {row, rows, column, columns, {0}};
             const goss_status status = goss_layer_factor(layer, scale, (double)counted, &r.multiplier[0], error);
             if (status) return status;
@@ -174,8 +174,8 @@ goss_status goss_pool_i8_plan(goss_layer *layer, bool average, const goss_pool_a
     pool_state plan = {.taps = y->kernel * x->kernel, .target = goss_target_of(layer->output, -INFINITY, INFINITY)};
     plan.groups = (plan.taps + GOSS_QUAD - 1) / GOSS_QUAD;
     if (plan.taps > MOST_TAPS)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): windows of %zu pixels of u7; at most %d",
-                         layer->name, layer->op->name, plan.taps, MOST_TAPS);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "windows of %zu pixels of u7; at most %d", plan.taps,
+                               MOST_TAPS);
     goss_status status = goss_pack_plan(layer, &conv, &plan.pack, error);
     if (!status && average) status = cut(layer, &plan, y, x, error);
     if (!status) status = allocate(layer, &plan, average, error);
@@ -187,8 +187,7 @@ goss_status goss_pool_i8_plan(goss_layer *layer, bool average, const goss_pool_a
     if (!average) state->pack.args.outside = 0; /* the smallest number */
     fill_taps(layer, state, &conv);
     if (!checked_multiply(state->pack.plane_floats, layer->threads * sizeof(float), &layer->scratch_bytes))
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): a padded plane is larger than 4 GiB", layer->name,
-                         layer->op->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "a padded plane is larger than 4 GiB");
     layer->run = run;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "packed + %s",
              average ? "depthwise_i8 of ones" : "max_pool_i8");

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "error.h"
 #include "quantized.h"
 #include "round_i8.h"
 
@@ -184,10 +183,10 @@ static goss_status check_pixels(const goss_layer *layer, goss_error *error)
     if (x->rank == 4 && x->dtype != GOSS_DTYPE_U7 && normalization->rows == 2 && normalization->columns == x->dims[3] &&
         !normalization->sparse && normalization->block_rows == 1)
         return GOSS_OK;
-    return goss_fail(error, GOSS_MODEL_CORRUPT,
-                     "node '%.60s' (quantize_pixels): normalization of %zu x %zu values, '%.60s' of rank %u; 2 x C, "
-                     "dense, in blocks of 1, and [N,H,W,C] of u8 or f32 expected",
-                     layer->name, normalization->rows, normalization->columns, x->name, x->rank);
+    return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                           "normalization of %zu x %zu values, '%.60s' of rank %u; 2 x C, "
+                           "dense, in blocks of 1, and [N,H,W,C] of u8 or f32 expected",
+                           normalization->rows, normalization->columns, x->name, x->rank);
 }
 
 static goss_status fill_tables(const goss_layer *layer, pixels_state *state, size_t channels, goss_error *error)

@@ -2,37 +2,34 @@
 
 #include <float.h>
 
-#include "error.h"
-
 goss_status goss_layer_need_u7(const goss_layer *layer, uint32_t position, goss_error *error)
 {
     const goss_status status = goss_layer_need_input(layer, position, error);
     if (status || layer->inputs[position]->dtype == GOSS_DTYPE_U7) return status;
-    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): input '%.60s' is not u7, but others of it are",
-                     layer->name, layer->op->name, layer->inputs[position]->name);
+    return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "input '%.60s' is not u7, but others of it are",
+                           layer->inputs[position]->name);
 }
 
 goss_status goss_layer_need_i8_weights(const goss_layer *layer, uint32_t position, uint32_t rank, goss_error *error)
 {
     const goss_weights *weights = layer->weights[position];
     if (weights && weights->i8 && layer->weight_ranks[position] == rank) return GOSS_OK;
-    return goss_fail(error, GOSS_UNSUPPORTED,
-                     "node '%.60s' (%s): the input is u7, so input %u must be i8 weights of rank %u", layer->name,
-                     layer->op->name, position, rank);
+    return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "the input is u7, so input %u must be i8 weights of rank %u",
+                           position, rank);
 }
 
 goss_status goss_layer_need_u7_output(const goss_layer *layer, goss_error *error)
 {
     if (layer->output->dtype == GOSS_DTYPE_U7) return GOSS_OK;
-    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): the input is u7, so the output '%.60s' must be",
-                     layer->name, layer->op->name, layer->output->name);
+    return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "the input is u7, so the output '%.60s' must be",
+                           layer->output->name);
 }
 
 goss_status goss_layer_need_f32_output(const goss_layer *layer, goss_error *error)
 {
     if (layer->output->dtype == GOSS_DTYPE_F32) return GOSS_OK;
-    return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): the output '%.60s' is u7, f32 expected", layer->name,
-                     layer->op->name, layer->output->name);
+    return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "the output '%.60s' is u7, f32 expected",
+                           layer->output->name);
 }
 
 goss_status goss_layer_need_f32(const goss_layer *layer, uint32_t count, goss_error *error)
@@ -54,10 +51,9 @@ goss_status goss_layer_need_same_scale(const goss_layer *layer, goss_error *erro
     const goss_value *x = layer->inputs[0], *y = layer->output;
     const goss_status status = goss_layer_need_u7_output(layer, error);
     if (status || (x->scale == y->scale && x->zero_point == y->zero_point)) return status;
-    return goss_fail(error, GOSS_MODEL_CORRUPT,
-                     "node '%.60s' (%s): scale and zero point are %.9g and %d, those of '%.60s' are %.9g and %d",
-                     layer->name, layer->op->name, (double)y->scale, y->zero_point, x->name, (double)x->scale,
-                     x->zero_point);
+    return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                           "scale and zero point are %.9g and %d, those of '%.60s' are %.9g and %d", (double)y->scale,
+                           y->zero_point, x->name, (double)x->scale, x->zero_point);
 }
 
 static float clip(double x, float least, float most)
@@ -79,8 +75,8 @@ goss_status goss_layer_factor(const goss_layer *layer, double scale, double divi
 {
     *factor = (float)(scale / divisor);
     if (*factor >= -FLT_MAX && *factor <= FLT_MAX) return GOSS_OK;
-    return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (%s): %g over a scale of %g is too large a number",
-                     layer->name, layer->op->name, scale, divisor);
+    return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "%g over a scale of %g is too large a number", scale,
+                           divisor);
 }
 
 /* Sums of each row's weights, times the zero point: what the products with x are too large by. */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "axes.h"
-#include "error.h"
 
 enum { SUM, MEAN, PRODUCT, SMALLEST, LARGEST, PLACE_OF_SMALLEST, PLACE_OF_LARGEST, KINDS };
 
@@ -139,12 +138,11 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     const goss_value *x = layer->inputs[0];
     const uint32_t kind = goss_layer_u32(layer, 0), mask = goss_layer_u32(layer, 1);
     if (kind >= KINDS)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (reduce): kind %u; this build knows 0 to %d",
-                         layer->name, kind, KINDS - 1);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "kind %u; this build knows 0 to %d", kind, KINDS - 1);
     const bool one_axis = mask && !(mask & (mask - 1));
     if (mask == 0 || mask >> x->rank || (kind >= PLACE_OF_SMALLEST && !one_axis))
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (reduce): axes 0x%x of '%.60s', which has %u",
-                         layer->name, mask, x->name, x->rank);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "axes 0x%x of '%.60s', which has %u", mask, x->name,
+                               x->rank);
     status = goss_layer_allocate_state(layer, sizeof(reduce_state), error);
     if (!status) status = part_axes(layer, mask, goss_layer_u32(layer, 2) != 0, error);
     if (status) return status;

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "error.h"
 #include "move_i8.h"
 
 /* Elements of a value that lie without gaps. */
@@ -38,17 +37,15 @@ static goss_status plan(goss_layer *layer, goss_error *error)
         valid = valid && (dims[i] > 0) == (i < rank);
     }
     if (!valid)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (reshape): rank %u; 1 to 6, and as many sizes of at least 1, expected",
-                         layer->name, rank);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "rank %u; 1 to 6, and as many sizes of at least 1, expected", rank);
     status = goss_value_set_shape(layer->output, rank, dims, layer->kernels->lanes, error);
     if (status) return status;
     const goss_value *y = layer->output;
     const size_t found = x->images * x->channels * x->pixels, asked = y->images * y->channels * y->pixels;
     if (found != asked)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (reshape): '%.60s' has %zu elements, %zu expected for the new shape",
-                         layer->name, x->name, found, asked);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "'%.60s' has %zu elements, %zu expected for the new shape", x->name, found, asked);
     layer->run = quantized ? goss_reshape_i8_run : run;
     layer->in_place = y->rank != 4 && !quantized; /* what has no gaps is written before where it is read, or there */
     snprintf(layer->kernel_name, sizeof layer->kernel_name, quantized ? "copy_i8" : "copy");

@@ -1,7 +1,6 @@
 /* Images in another size: y = rows * x * columns^T for each plane, both matrices sparse and constant. */
 #include <stdio.h>
 
-#include "error.h"
 #include "op.h"
 #include "pool.h"
 
@@ -33,9 +32,8 @@ static goss_status check_matrix(const goss_layer *layer, uint32_t position, size
     if (status) return status;
     const goss_weights *weights = layer->weights[position];
     if (weights->sparse && weights->block_rows == 1 && weights->columns == columns) return GOSS_OK;
-    return goss_fail(error, GOSS_MODEL_CORRUPT,
-                     "node '%.60s' (resize): matrix %u: %zu columns, sparse, in blocks of 1, expected", layer->name,
-                     position, columns);
+    return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "matrix %u: %zu columns, sparse, in blocks of 1, expected",
+                           position, columns);
 }
 
 static goss_taps read_taps(const goss_weights *weights, uint32_t *index)
@@ -49,8 +47,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     goss_status status = goss_layer_need_value(layer, 0, error);
     if (status) return status;
     const goss_value *x = layer->inputs[0];
-    if (x->rank != 4)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (resize): rank %u, 4 expected", layer->name, x->rank);
+    if (x->rank != 4) return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "rank %u, 4 expected", x->rank);
     status = check_matrix(layer, 1, x->dims[2], error);
     if (!status) status = check_matrix(layer, 2, x->dims[3], error);
     if (status) return status;

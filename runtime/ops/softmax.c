@@ -1,7 +1,6 @@
 /* Softmax over the channels of each image. */
 #include <stdio.h>
 
-#include "error.h"
 #include "op.h"
 
 enum { TASK_FLOATS = 1 << 12 };
@@ -38,9 +37,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     const goss_status status = goss_layer_need_value(layer, 0, error);
     if (status) return status;
     const goss_value *x = layer->inputs[0];
-    if (x->rank != 2)
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (softmax): rank %u, 2 expected", layer->name,
-                         x->rank);
+    if (x->rank != 2) return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "rank %u, 2 expected", x->rank);
     layer->run = run;
     layer->in_place = true;
     snprintf(layer->kernel_name, sizeof layer->kernel_name, "softmax_f32");

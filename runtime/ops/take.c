@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "axes.h"
-#include "error.h"
 
 typedef struct take_state {
     goss_axes axes;  /* of y, x, and the places: their only axis is the one that is taken from */
@@ -54,9 +53,9 @@ static goss_status read_table(const goss_layer *layer, take_state *state, goss_e
     for (size_t i = 0; i < table->rows; i++) {
         const float place = table->values[i];
         if (!(place >= -1 && place < (float)state->size) || place != floorf(place))
-            return goss_fail(error, GOSS_MODEL_CORRUPT,
-                             "node '%.60s' (take): place %zu is %g, a whole number from -1 to %u expected", layer->name,
-                             i, (double)place, state->size - 1);
+            return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                                   "place %zu is %g, a whole number from -1 to %u expected", i, (double)place,
+                                   state->size - 1);
         state->table[i] = (int32_t)place;
     }
     return GOSS_OK;
@@ -71,12 +70,11 @@ static goss_status check_inputs(const goss_layer *layer, goss_operand *x, goss_o
     float fill;
     memcpy(&fill, layer->attributes + 4, sizeof fill);
     if (axis >= x->rank || places->rank != 1 || fill != fill)
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (take): axis %u of a tensor that has %u; places of rank %u, 1 expected; fill %g",
-                         layer->name, axis, x->rank, places->rank, (double)fill);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "axis %u of a tensor that has %u; places of rank %u, 1 expected; fill %g", axis, x->rank,
+                               places->rank, (double)fill);
     if (x->dims[axis] > 1u << 24)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (take): %u elements; at most 2^24 expected",
-                         layer->name, x->dims[axis]);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "%u elements; at most 2^24 expected", x->dims[axis]);
     return GOSS_OK;
 }
 

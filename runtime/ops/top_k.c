@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "axes.h"
-#include "error.h"
 
 typedef struct top_k_state {
     goss_axes axes; /* of y and x, without the one that is looked along */
@@ -90,11 +89,10 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     const goss_value *x = layer->inputs[0];
     const uint32_t axis = goss_layer_u32(layer, 0), count = goss_layer_u32(layer, 1);
     if (axis >= x->rank || count < 1 || count > x->dims[axis])
-        return goss_fail(error, GOSS_MODEL_CORRUPT, "node '%.60s' (top_k): %u elements of axis %u of '%.60s'",
-                         layer->name, count, axis, x->name);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "%u elements of axis %u of '%.60s'", count, axis,
+                               x->name);
     if (x->dims[axis] > 1u << 24)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (top_k): %u elements; at most 2^24 expected",
-                         layer->name, x->dims[axis]);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "%u elements; at most 2^24 expected", x->dims[axis]);
     status = goss_layer_allocate_state(layer, sizeof(top_k_state), error);
     if (status) return status;
     uint32_t dims[GOSS_MAX_RANK];

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "axes.h"
-#include "error.h"
 
 typedef struct transpose_state {
     goss_axes axes; /* of y and x; the last one has one step where a matrix turns at each place */
@@ -71,9 +70,8 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     if (status) return status;
     const goss_value *x = layer->inputs[0];
     if (!is_order(layer, x->rank))
-        return goss_fail(error, GOSS_MODEL_CORRUPT,
-                         "node '%.60s' (transpose): an order of the %u axes of '%.60s' expected", layer->name, x->rank,
-                         x->name);
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "an order of the %u axes of '%.60s' expected", x->rank,
+                               x->name);
     status = goss_layer_allocate_state(layer, sizeof(transpose_state), error);
     if (status) return status;
 

@@ -44,8 +44,8 @@ static goss_status plan_layer(goss_plan *plan, const goss_node *node, goss_layer
         }
     }
     if (layer->output->dtype == GOSS_DTYPE_U7 && !node->op->quantized)
-        return goss_fail(error, GOSS_UNSUPPORTED, "node '%.60s' (%s): the output '%.60s' is u7, f32 expected",
-                         layer->name, layer->op->name, layer->output->name);
+        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "the output '%.60s' is u7, f32 expected",
+                               layer->output->name);
     return node->op->plan(layer, error);
 }
 
