@@ -25,27 +25,24 @@ from ..errors import InputError, ModelError, UnsupportedError
 from .goss_file import MAX_RANK
 from .ir import Graph, Node, Problem, SourceNode, Value
 from .node_reader import MAX_ELEMENTS, Unsupported
+from .onnx_constants import (
+    MAX_FOLDED_ELEMENTS,
+    MAX_INFERENCE_ELEMENTS,
+    evaluate,
+    is_small,
+    reads_constants,
+)
 from .onnx_node import TYPES, OnnxNode, node_name, type_name
 from .onnx_operators import OPERATORS
 from .onnx_quantization import READ_QUANTIZED, ROUNDING, Quantized
 
 OLDEST_OPSET = 7  # before it, arithmetic broadcasts by other rules
 
-# A node is computed here when all that it reads is constant, but for these, and for those with a
-# graph inside, whose results are not known before.
-RANDOM = {
-    "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
-    "RandomUniformLike",
-}  # fmt: skip
-# The input of which these need no more than the type or the shape.
-UNREAD_INPUT = {"CastLike": 1, "Shape": 0, "Size": 0}
 # What they give has a size that depends on numbers, not on shapes.
 UNKNOWN_SIZE = {
     "Compress", "ConstantOfShape", "NonMaxSuppression", "NonZero", "Range", "Unique",
 }  # fmt: skip
 EXPECTED = "tensors of FLOAT, BOOL, INT32 or INT64"
-MAX_FOLDED_ELEMENTS = 1 << 24
-MAX_INFERENCE_ELEMENTS = 1 << 10  # of constants, such as shapes, that say how large results are
 
 
 def _read_proto(path: Path) -> onnx.ModelProto:
@@ -351,7 +348,7 @@ class _Importer:
         if not self.is_known(proto):
             return self.unsupported(node, "no such operator in the engine")
         self.check_input_count(node)
-        if self.reads_constants(node) and proto.op_type not in ROUNDING:
+        if reads_constants(node) and proto.op_type not in ROUNDING:
             return self.fold(node)
         if any(isinstance(value, Quantized) for value in node.inputs):
             if proto.op_type not in READ_QUANTIZED:
@@ -437,83 +434,18 @@ class _Importer:
 
     # Constants
 
-    def reads_constants(self, node: OnnxNode) -> bool:
-        """Whether a node depends on constants only."""
-        operator = node.proto.op_type
-        kinds = {attribute.type for attribute in node.proto.attribute}
-        if operator in RANDOM or kinds & {AttributeProto.GRAPH, AttributeProto.GRAPHS}:
-            return False
-        unread = UNREAD_INPUT.get(operator)
-        return not any(
-            value and (value.shape if position == unread else value.data) is None
-            for position, value in enumerate(node.inputs)
-        )
-
     def fold(self, node: OnnxNode) -> list[Value]:
         """Compute a node of constants."""
         if node.proto.op_type == "Constant" and "value" in node.attributes:
             arrays = [self.array(node.attribute("value", AttributeProto.TENSOR))]
-        elif not self.is_small(node):
+        elif not is_small(node):
             return self.unsupported(
                 node, "results of known shape and at most 2^24 elements expected"
             )
         else:
-            arrays = self.evaluate(node)
+            arrays = evaluate(node)
         named = dict(zip(filter(None, node.proto.output), arrays, strict=False))
         return [
             Value(name, named[name].shape, named[name]) if name in named else Value(name, None)
             for name in node.proto.output
         ]
-
-    def is_small(self, node: OnnxNode) -> bool:
-        """Whether onnx infers, before they are computed, that a node's results are small enough."""
-        feeds = self.feeds(node)
-        if not feeds and node.proto.op_type == "Constant":
-            return True
-        model = self.model_of(node, feeds)
-        for name, array in feeds.items():
-            if array.size <= MAX_INFERENCE_ELEMENTS:
-                model.graph.initializer.append(numpy_helper.from_array(array, name))
-        try:
-            inferred = onnx.shape_inference.infer_shapes(model).graph
-        except Exception:  # onnx says nowhere what it raises; evaluation will say what is wrong
-            return all(array.size <= MAX_INFERENCE_ELEMENTS for array in feeds.values())
-        tensors = [info.type.tensor_type for info in inferred.output]
-        return all(
-            tensor.HasField("shape")
-            and all(dim.HasField("dim_value") for dim in tensor.shape.dim)
-            and math.prod(dim.dim_value for dim in tensor.shape.dim) <= MAX_FOLDED_ELEMENTS
-            for tensor in tensors
-        )
-
-    def feeds(self, node: OnnxNode) -> dict[str, np.ndarray]:
-        """What a node of constants reads; zeros where it reads a shape or a type only."""
-        return {
-            name: np.broadcast_to(np.float32(0), value.shape) if value.data is None else value.data
-            for name, value in zip(node.proto.input, node.inputs, strict=True)
-            if value is not None
-        }
-
-    def model_of(self, node: OnnxNode, feeds: dict[str, np.ndarray]) -> onnx.ModelProto:
-        """A model of one node."""
-        infos = [
-            onnx.helper.make_tensor_value_info(
-                name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
-            )
-            for name, array in feeds.items()
-        ]
-        results = [onnx.ValueInfoProto(name=name) for name in filter(None, node.proto.output)]
-        graph = onnx.helper.make_graph([node.proto], "node", infos, results)
-        opset = onnx.helper.make_opsetid("", self.opset)
-        return onnx.helper.make_model(graph, opset_imports=[opset])
-
-    def evaluate(self, node: OnnxNode) -> list[np.ndarray]:
-        """Compute a node with onnx's reference implementation."""
-        feeds = self.feeds(node)
-        model = self.model_of(node, feeds)
-        try:
-            arrays = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
-        except Exception as error:  # onnx says nowhere what a malformed node raises
-            shapes = [list(array.shape) for array in feeds.values()]
-            node.fail(f"cannot be computed from constants of shapes {shapes}: {error}")
-        return [np.asarray(array) for array in arrays]
