@@ -3,8 +3,7 @@
 The dense network starts from weights that were trained on ImageNet (imagenet_weights.py). It trains
 in two phases: the first has one more layer with stride 2, which makes an epoch take half the time.
 Sparse networks start from the dense checkpoint and lose weights of every pointwise convolution
-through `gossamer.torch.Pruner`, or at once through `gossamer.prune`. The embedded one then trains
-on with larger planes and keeps its zeros.
+through `gossamer.torch.Pruner`, or at once through `gossamer.prune`.
 
 Run again with the same options after an interruption: training continues after the last finished
 epoch and gives the same weights. Augmentation, order and schedule depend only on the seed, the
@@ -64,7 +63,7 @@ def add_embedded_options(parser: argparse.ArgumentParser) -> None:
     )
     models = ROOT / "runtime" / "gossamer" / "models"
     add("--models", type=Path, default=models, help="folder of the .goss file and its card")
-    kept = "train the sparse phases only, from the dense weights in tools/checkpoints"
+    kept = "train the sparse phase only, from the dense weights in tools/checkpoints"
     add("--from-dense-twin", action="store_true", help=kept)
     add("--coarse-epochs", type=int, default=12)
     add("--dense-epochs", type=int, default=12)
@@ -72,11 +71,6 @@ def add_embedded_options(parser: argparse.ArgumentParser) -> None:
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
     add("--dense-sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
     add("--sparse-sides", type=int, nargs="+", default=[28, 32, 32], help=pixels)
-    add("--fine-epochs", type=int, default=13, help="of the last phase, which has larger planes")
-    add("--fine-rate", type=float, default=0.03, help="its peak learning rate")
-    add("--fine-cutmix", type=float, default=0.5, help="its share of batches with CutMix")
-    add("--fine-plain-epochs", type=int, default=2, help="its last ones without cutout, CutMix")
-    add("--fine-sides", type=int, nargs="+", default=[24, 28, 32], help=pixels)
     add("--pattern", default="1x1", help="blocks of output x input channels")
     add("--sparsity", type=float, default=0.85, help="share of zeros in a pointwise layer")
     add("--late-sparsity", type=float, default=0.95, help="the same in the last two of them")

@@ -1,4 +1,4 @@
-"""The embedded network: two dense phases, two sparse ones, the model file and its card."""
+"""The embedded network: dense in two phases, then its sparse twin, the model file and its card."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from images import CROP_PADDING, IMAGE_MEAN, IMAGE_SCALE, LABELS, ImageSet, norm
 from network import (
     BLOCKS,
     COARSE_STRIDED,
-    FINE_STRIDED,
     STEM,
     STRIDED,
     MobileNetV1,
-    equalize_filters,
     pointwise_layers,
     write_model,
 )
@@ -74,24 +72,22 @@ def new_model(options: argparse.Namespace, strided: Sequence[int] = STRIDED) -> 
     return MobileNetV1(options.width, strided).to(memory_format=torch.channels_last)
 
 
-def continued(
-    options: argparse.Namespace, before: MobileNetV1, strided: Sequence[int] = STRIDED
-) -> MobileNetV1:
+def continued(options: argparse.Namespace, before: MobileNetV1) -> MobileNetV1:
     """Copy the network that an earlier phase ended with."""
-    model = new_model(options, strided)
+    model = new_model(options)
     model.load_state_dict(before.state_dict())
     return model
 
 
 def phase_of(options: argparse.Namespace, *, seed: int, **own: Any) -> Phase:
     """Describe a phase by what all of them share, and what is its own; `seed` counts phases."""
-    shared = {
-        "peak_rate": options.rate,
-        "seed": options.seed + seed,
-        "label_smoothing": options.label_smoothing,
-        "cutout": options.cutout,
-    }
-    return Phase(**shared | own)
+    return Phase(
+        peak_rate=options.rate,
+        seed=options.seed + seed,
+        label_smoothing=options.label_smoothing,
+        cutout=options.cutout,
+        **own,
+    )
 
 
 def coarse_trainer(options: argparse.Namespace, train: ImageSet) -> Trainer:
@@ -124,7 +120,8 @@ def dense_trainer(options: argparse.Namespace, coarse: MobileNetV1, images: int)
 
 
 def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int) -> Trainer:
-    """Set up the third phase, which starts from the dense weights and prunes them."""
+    """Set up the sparse phase, which starts from the dense weights."""
+    early = len(BLOCKS) - LATE_LAYERS
     phase = phase_of(
         options,
         name="sparse",
@@ -134,38 +131,12 @@ def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int)
         cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
         sides=tuple(options.sparse_sides),
-        sparsities=sparsities_of(options),
+        sparsities=(options.sparsity,) * early + (options.late_sparsity,) * LATE_LAYERS,
         pattern=options.pattern,
         rearrange=options.pattern != "1x1",
         ramp_end=options.ramp_end,
     )
     return Trainer(phase, settings_of(options), continued(options, dense), images)
-
-
-def fine_trainer(options: argparse.Namespace, sparse: MobileNetV1, images: int) -> Trainer:
-    """Set up the last phase: larger planes, filters of equal length; zeros stay where they are."""
-    phase = phase_of(
-        options,
-        name="fine",
-        epochs=options.fine_epochs,
-        peak_rate=options.fine_rate,
-        warmup=0.05,
-        seed=6,
-        cutmix=options.fine_cutmix,
-        plain_epochs=options.fine_plain_epochs,
-        sides=tuple(options.fine_sides),
-        sparsities=sparsities_of(options),
-        pattern=options.pattern,
-    )
-    model = continued(options, sparse, FINE_STRIDED)
-    equalize_filters(model)
-    return Trainer(phase, settings_of(options), model, images)
-
-
-def sparsities_of(options: argparse.Namespace) -> tuple[float, ...]:
-    """Give the share of zeros of each pointwise layer."""
-    early = len(BLOCKS) - LATE_LAYERS
-    return (options.sparsity,) * early + (options.late_sparsity,) * LATE_LAYERS
 
 
 def train_dense(options: argparse.Namespace, train: ImageSet, validation: ImageSet) -> Dense:
@@ -202,20 +173,18 @@ def zero_share(array: torch.Tensor) -> float:
     return (array == 0).double().mean().item()
 
 
-def measure(
-    dense: Dense, sparse: MobileNetV1, minutes: tuple[float, ...], validation: ImageSet
-) -> Result:
+def measure(dense: Dense, sparse: Trainer, validation: ImageSet) -> Result:
     """Evaluate the dense and the sparse network and count the zeros."""
     zeros = {
         f"block {number}": ((layer.out_channels, layer.in_channels), zero_share(layer.weight))
-        for number, layer in enumerate(pointwise_layers(sparse).values(), 1)
+        for number, layer in enumerate(pointwise_layers(sparse.model).values(), 1)
     }
     return Result(
         dense_top1=top1(dense.model, validation),
-        sparse_top1=top1(sparse, validation),
+        sparse_top1=top1(sparse.model, validation),
         images=len(validation),
         zeros=zeros,
-        minutes=dense.minutes + minutes,
+        minutes=(*dense.minutes, sparse.seconds / 60),
     )
 
 
@@ -258,12 +227,10 @@ def write_card(path: Path, result: Result, options: argparse.Namespace, command:
         f"| {name} | {outputs} × {inputs} | {share:.2%} |"
         for name, ((outputs, inputs), share) in result.zeros.items()
     )
-    phases = ("dense_sides", "sparse_sides", "fine_sides")
-    sides = {key: listed(vars(options)[key]) for key in phases}
+    sides = {key: listed(vars(options)[key]) for key in ("dense_sides", "sparse_sides")}
     text = CARD.read_text(encoding="utf-8").format(
         **vars(options) | {"imagenet": options.imagenet.name, "command": command} | sides,
-        strides=listed(FINE_STRIDED),
-        dense_strides=listed(STRIDED),
+        strides=listed(STRIDED),
         coarse_strides=listed(COARSE_STRIDED),
         file_bytes=path.stat().st_size,
         mean=" ".join(map(str, IMAGE_MEAN)),
@@ -292,12 +259,9 @@ def train(options: argparse.Namespace, default: Callable[[str], object], sets: S
         save_dense_twin(dense)
     sparse = sparse_trainer(options, dense.model, len(images))
     sparse.fit(images, validation)
-    fine = fine_trainer(options, sparse.model, len(images))
-    fine.fit(images, validation)
-    minutes = (sparse.seconds / 60, fine.seconds / 60)
-    result = measure(dense, fine.model, minutes, validation)
+    result = measure(dense, sparse, validation)
     print_result(result)
     path = options.models / "cifar10-mobilenet.goss"
-    write_model(fine.model, path, "sparse")
+    write_model(sparse.model, path, "sparse")
     write_card(path, result, options, training_command(options, default))
     print(f"{path}: {path.stat().st_size:,} bytes")
