@@ -34,6 +34,26 @@ def size(text: str) -> tuple[str, int]:
     return name, count(size)
 
 
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Take the model to change, and where the changed one goes."""
+    parser.add_argument("source", metavar="SRC", help="an .onnx, .tflite or .goss file")
+    parser.add_argument("destination", metavar="DST", help="the .goss file to write")
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Take how a changed model is written and reported."""
+    parser.add_argument(
+        "--target", default="wasm_relaxed", help="as in convert (default: wasm_relaxed)"
+    )
+    parser.add_argument("--costs", metavar="FILE", help="from bench --calibrate")
+    parser.add_argument(
+        "--metadata", metavar="KEY=VALUE", type=pair, action="append", default=[],
+        help="as in convert",
+    )  # fmt: skip
+    parser.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
 def metadata_of(options: argparse.Namespace) -> dict[str, str]:
     """Gather ``--metadata`` and ``--labels``."""
     metadata: dict[str, str] = {}

@@ -8,7 +8,7 @@ import sys
 
 from ..errors import MissingDependencyError
 from ..prune import prune
-from .options import Commands, count, metadata_of, pair
+from .options import Commands, add_files, add_output_options, count, metadata_of
 from .printing import print_json, show_step
 
 
@@ -21,8 +21,7 @@ def add_to(commands: Commands) -> None:
         "refit the others so that each layer computes what it did.",
     )
     parser.set_defaults(command=_run)
-    parser.add_argument("source", metavar="SRC", help="an .onnx, .tflite or .goss file")
-    parser.add_argument("destination", metavar="DST", help="the .goss file to write")
+    add_files(parser)
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--sparsity", type=float, help="share of the layers' weights to zero")
     budget.add_argument("--latency", metavar="TIME", help="what a run may take, such as 12ms")
@@ -50,16 +49,7 @@ def add_to(commands: Commands) -> None:
         "--no-rearrange", action="store_true", help="leave the channels where they are"
     )
     parser.add_argument("--no-reconstruct", action="store_true", help="do not refit what stays")
-    parser.add_argument(
-        "--target", default="wasm_relaxed", help="as in convert (default: wasm_relaxed)"
-    )
-    parser.add_argument("--costs", metavar="FILE", help="from bench --calibrate")
-    parser.add_argument(
-        "--metadata", metavar="KEY=VALUE", type=pair, action="append", default=[],
-        help="as in convert",
-    )  # fmt: skip
-    parser.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_output_options(parser)
 
 
 def _run(options: argparse.Namespace) -> int:

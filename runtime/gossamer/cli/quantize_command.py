@@ -7,7 +7,7 @@ import dataclasses
 import sys
 
 from ..quantize import quantize
-from .options import Commands, count, metadata_of, pair
+from .options import Commands, add_files, add_output_options, count, metadata_of
 from .printing import print_json, show_step
 
 
@@ -20,8 +20,7 @@ def add_to(commands: Commands) -> None:
         "when the network runs; zeros stay zeros, so pruned networks stay pruned.",
     )
     parser.set_defaults(command=_run)
-    parser.add_argument("source", metavar="SRC", help="an .onnx, .tflite or .goss file")
-    parser.add_argument("destination", metavar="DST", help="the .goss file to write")
+    add_files(parser)
     parser.add_argument(
         "--data", metavar="TAR|DIR", required=True, help="pictures to calibrate with"
     )
@@ -47,16 +46,7 @@ def add_to(commands: Commands) -> None:
         "--no-sensitivity", action="store_true", help="do not measure what each layer alone loses"
     )
     parser.add_argument("--pixels", choices=("u8", "f32"), help="as in convert")
-    parser.add_argument(
-        "--target", default="wasm_relaxed", help="as in convert (default: wasm_relaxed)"
-    )
-    parser.add_argument("--costs", metavar="FILE", help="from bench --calibrate")
-    parser.add_argument(
-        "--metadata", metavar="KEY=VALUE", type=pair, action="append", default=[],
-        help="as in convert",
-    )  # fmt: skip
-    parser.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_output_options(parser)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -17,11 +17,10 @@ from ..errors import InputError, ModelError
 from .ir import Graph, Node, Problem, SourceNode, Value
 from .node_reader import MAX_ELEMENTS, Unsupported
 from .tflite_file import NONE, Operator, Tensor, read_model
-from .tflite_node import TfliteNode
+from .tflite_node import DTYPES, TfliteNode
 from .tflite_operators import OPERATORS
 
 REAL = ("FLOAT32", "UINT8", "INT8", "INT16")  # the latter where they are quantized
-COUNTED = {"BOOL": "bool", "INT32": "i64", "INT64": "i64"}  # what some operators make of real ones
 
 
 def import_model(
@@ -224,7 +223,7 @@ def is_real(tensor: Tensor) -> bool:
 
 def check_type(value: Value, tensor: Tensor) -> None:
     """Refuse a result of another type than the file's."""
-    dtype = "f32" if is_real(tensor) else COUNTED.get(tensor.type)
+    dtype = "f32" if is_real(tensor) else DTYPES.get(tensor.type)
     if dtype is None or (value.data is None and value.dtype != dtype):
         raise Unsupported(f"a {tensor.type} result; FLOAT32, or quantized, expected")
 

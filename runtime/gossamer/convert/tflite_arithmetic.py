@@ -9,7 +9,7 @@ import numpy as np
 from . import arithmetic, moves
 from .ir import Value
 from .node_reader import Unsupported
-from .tflite_node import TfliteNode, activated, filed, plane_axis, planed
+from .tflite_node import DTYPES, TfliteNode, activated, filed, plane_axis, planed
 
 _Operator = Callable[[TfliteNode], Value]
 
@@ -93,13 +93,10 @@ def _select(node: TfliteNode) -> Value:
     return arithmetic.select(node, test, node.operand(1), node.operand(2))
 
 
-_DTYPES = {"FLOAT32": "f32", "BOOL": "bool", "INT32": "i64", "INT64": "i64"}
-
-
 def _cast(node: TfliteNode) -> Value:
-    wanted = _DTYPES.get(node.result.type)
+    wanted = DTYPES.get(node.result.type)
     if wanted is None:
-        raise Unsupported(f"to {node.result.type}; {', '.join(_DTYPES)} expected")
+        raise Unsupported(f"to {node.result.type}; {', '.join(DTYPES)} expected")
     return arithmetic.as_type(node, node.moved(0), wanted)
 
 

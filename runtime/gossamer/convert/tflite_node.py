@@ -18,6 +18,8 @@ CLAMPS = {
     "RELU6": (0.0, 6.0),
     "RELU_N1_TO_1": (-1.0, 1.0),
 }
+# By the file's type of what is not quantized, the dtype here.
+DTYPES = {"FLOAT32": "f32", "BOOL": "bool", "INT32": "i64", "INT64": "i64"}
 # By the file's axes of an image, the axes here.
 PLANE_AXES = {0: 0, 1: 2, 2: 3, 3: 1}
 # What may read a flattened image.
