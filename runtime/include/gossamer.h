@@ -57,8 +57,8 @@ GOSS_API uint32_t goss_abi_version(void);
 /* The library's version, "major.minor.patch". */
 GOSS_API const char *goss_version(void);
 
-/* The instruction sets that this machine can run, best first: "avx512", "avx2", "neon", "wasm_relaxed", "wasm_simd",
- * "generic".
+/* The instruction sets that this machine can run, best first, of: "avx512_vnni", "avx512", "avx2", "neon_dotprod",
+ * "neon", "wasm_relaxed", "wasm_simd", "generic".
  * goss_isa_name() returns NULL when index >= goss_isa_count(). */
 GOSS_API uint32_t goss_isa_count(void);
 GOSS_API const char *goss_isa_name(uint32_t index);

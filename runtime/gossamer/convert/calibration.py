@@ -37,6 +37,7 @@ from .passes import conv_attributes
 VECTORS = {
     "avx2": (8, 16),
     "avx512": (16, 32),
+    "avx512_vnni": (16, 32),
     "generic": (4, 16),
     "neon": (4, 32),
     "neon_dotprod": (4, 32),

@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#ifndef GOSS_ISA
 #define GOSS_ISA avx512
+#endif
 
 enum { VF32_LANES = 16, VF32_REGISTERS = 32 };
 typedef __m512 vf32;
@@ -124,8 +126,12 @@ static inline vdot_w vdot_splat(const int8_t *p)
 }
 static inline vdot vdot_add(vdot acc, vdot_x x, vdot_w w)
 {
+#ifdef __AVX512VNNI__
+    return _mm512_dpbusd_epi32(acc, x, w);
+#else
     const __m512i pairs = _mm512_maddubs_epi16(x, w); /* 2 * 127 * 127 is the most */
     return _mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#endif
 }
 static inline vi32 vdot_sum(vdot acc) { return acc; }
 
