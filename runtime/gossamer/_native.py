@@ -311,6 +311,11 @@ class NativeSession:
             pairs[binding.text(binding.value(key))] = binding.text(binding.value(value))
         return pairs
 
+    def rows(self, output: Tensor) -> int:
+        """How many rows an output has; of some, each run tells anew."""
+        index = self.outputs.index(output)
+        return self._fields("goss_session_output", "goss_tensor_info", index)["dims"][0]
+
     def run(self) -> None:
         """Compute the outputs' memory from the inputs' memory."""
         self.engine.check("goss_session_run", self._session)

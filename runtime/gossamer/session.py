@@ -206,7 +206,11 @@ class InferenceSession:
         return [_node_arg(tensor) for tensor in self._native.inputs]
 
     def get_outputs(self) -> list[NodeArg]:
-        """Return what `run` can give, in the model's order."""
+        """Return what `run` can give, in the model's order.
+
+        Where numbers say how many rows an output has, as those of a non-maximum suppression do,
+        its shape has the most that there can be, and what `run` gives may have fewer, or none.
+        """
         return [_node_arg(tensor) for tensor in self._native.outputs]
 
     def run(self, output_names: Sequence[str] | None, inputs: Mapping[str, Any]) -> list[Any]:
@@ -237,8 +241,11 @@ class InferenceSession:
         with self._lock:
             self._fill(buffers)
             self._native.run()
-            results = [(bytearray(tensor.view), tensor.shape) for tensor in wanted]
-        return [self._as_array(_native.shaped(data, shape)) for data, shape in results]
+            results = [
+                (bytearray(tensor.view), tensor.shape, self._native.rows(tensor))
+                for tensor in wanted
+            ]
+        return [self._as_array(_native.shaped(data, shape)[:rows]) for data, shape, rows in results]
 
     def profile(self, inputs: Mapping[str, Any], runs: int = 20) -> list[list[float]]:
         """Measure every layer on its own.

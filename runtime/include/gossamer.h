@@ -180,6 +180,10 @@ GOSS_API goss_status goss_session_describe(const goss_session *session, goss_ses
 /* @return GOSS_OK; GOSS_INVALID_ARGUMENT when index is not below the count in goss_session_info. */
 GOSS_API goss_status goss_session_input(const goss_session *session, uint32_t index, goss_tensor_info *info,
                                         goss_error *error);
+
+/* Of some outputs only a run tells the number of rows: those of a non-maximum suppression. Before the first run,
+ * dims[0] is the most that there can be; after a run, how many it gave, which may be 0. They stand first in the bound
+ * memory, and `bytes` stays that of the most. */
 GOSS_API goss_status goss_session_output(const goss_session *session, uint32_t index, goss_tensor_info *info,
                                          goss_error *error);
 GOSS_API goss_status goss_session_layer(const goss_session *session, uint32_t index, goss_layer_info *info,

@@ -26,6 +26,7 @@ typedef struct goss_value {
     float scale;      /* u7: q stands for scale * (q - zero_point) */
     int32_t zero_point;
     size_t element_bytes;
+    bool rows_vary; /* each run sets dims[0], to no more than was planned; only an output of the model may be so */
     size_t images, channels, planes, pixels, stride;
     size_t floats; /* of memory: all images, with room for the last row in whole vectors; a multiple of the vector */
     float *data;
@@ -92,7 +93,8 @@ extern const goss_op goss_op_conv, goss_op_fully_connected, goss_op_global_avera
     goss_op_softmax, goss_op_flatten, goss_op_activation, goss_op_multiply, goss_op_conv_pixels, goss_op_max_pool,
     goss_op_average_pool, goss_op_concat, goss_op_leaky_relu, goss_op_slice, goss_op_shuffle, goss_op_reshape,
     goss_op_transpose, goss_op_take, goss_op_binary, goss_op_select, goss_op_reduce, goss_op_matmul, goss_op_layer_norm,
-    goss_op_resize, goss_op_top_k, goss_op_lookup, goss_op_quantize, goss_op_dequantize, goss_op_quantize_pixels;
+    goss_op_resize, goss_op_top_k, goss_op_non_max_suppression, goss_op_lookup, goss_op_quantize, goss_op_dequantize,
+    goss_op_quantize_pixels;
 
 /* Gives a value its shape and layout. Fails when it would not fit into memory that 32-bit offsets address. */
 goss_status goss_value_set_shape(goss_value *value, uint32_t rank, const uint32_t *dims, size_t lanes,

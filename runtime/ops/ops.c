@@ -7,18 +7,37 @@
 #include "memory.h"
 #include "op.h"
 
-static const goss_op *const ops[] = {
-    &goss_op_conv,        &goss_op_fully_connected, &goss_op_global_average_pool,
-    &goss_op_add,         &goss_op_clamp,           &goss_op_softmax,
-    &goss_op_flatten,     &goss_op_activation,      &goss_op_multiply,
-    &goss_op_conv_pixels, &goss_op_max_pool,        &goss_op_average_pool,
-    &goss_op_concat,      &goss_op_leaky_relu,      &goss_op_slice,
-    &goss_op_shuffle,     &goss_op_reshape,         &goss_op_transpose,
-    &goss_op_take,        &goss_op_binary,          &goss_op_select,
-    &goss_op_reduce,      &goss_op_matmul,          &goss_op_layer_norm,
-    &goss_op_resize,      &goss_op_top_k,           &goss_op_lookup,
-    &goss_op_quantize,    &goss_op_dequantize,      &goss_op_quantize_pixels,
-};
+static const goss_op *const ops[] = {&goss_op_conv,
+                                     &goss_op_fully_connected,
+                                     &goss_op_global_average_pool,
+                                     &goss_op_add,
+                                     &goss_op_clamp,
+                                     &goss_op_softmax,
+                                     &goss_op_flatten,
+                                     &goss_op_activation,
+                                     &goss_op_multiply,
+                                     &goss_op_conv_pixels,
+                                     &goss_op_max_pool,
+                                     &goss_op_average_pool,
+                                     &goss_op_concat,
+                                     &goss_op_leaky_relu,
+                                     &goss_op_slice,
+                                     &goss_op_shuffle,
+                                     &goss_op_reshape,
+                                     &goss_op_transpose,
+                                     &goss_op_take,
+                                     &goss_op_binary,
+                                     &goss_op_select,
+                                     &goss_op_reduce,
+                                     &goss_op_matmul,
+                                     &goss_op_layer_norm,
+                                     &goss_op_resize,
+                                     &goss_op_top_k,
+                                     &goss_op_non_max_suppression,
+                                     &goss_op_lookup,
+                                     &goss_op_quantize,
+                                     &goss_op_dequantize,
+                                     &goss_op_quantize_pixels};
 
 goss_status goss_layer_fail(const goss_layer *layer, goss_error *error, goss_status status, const char *format, ...)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "axes.h"
+#include "heap.h"
 
 typedef struct top_k_state {
     goss_axes axes; /* of y and x, without the one that is looked along */
@@ -14,46 +15,16 @@ typedef struct top_k_state {
     bool smallest, places;
 } top_k_state;
 
-/* Numbers along the axis, and the heap of their places. */
-typedef struct candidates {
-    const float *x;
-    float *heap;
-    size_t x_step, heap_step;
-    bool smallest;
-} candidates;
-
-/* Whether the number at place a goes before that at b: of equal ones, the first does. */
-static bool better(const candidates *c, float a, float b)
+static void find_best(const goss_heap *heap, size_t size, size_t count)
 {
-    const float x_a = c->x[(size_t)a * c->x_step], x_b = c->x[(size_t)b * c->x_step];
-    if (x_a == x_b) return a < b;
-    return c->smallest ? x_a < x_b : x_a > x_b;
-}
-
-/* Puts a place at `node`, or below it where worse ones are. */
-static void sift_down(const candidates *c, size_t node, size_t count, float place)
-{
-    for (size_t child; (child = 2 * node + 1) < count; node = child) {
-        const float *heap = c->heap;
-        if (child + 1 < count && better(c, heap[child * c->heap_step], heap[(child + 1) * c->heap_step])) child++;
-        if (better(c, heap[child * c->heap_step], place)) break;
-        c->heap[node * c->heap_step] = heap[child * c->heap_step];
-    }
-    c->heap[node * c->heap_step] = place;
-}
-
-static void find_best(const candidates *c, size_t size, size_t count)
-{
-    float *heap = c->heap;
-    const size_t step = c->heap_step;
-    for (size_t i = 0; i < count; i++) heap[i * step] = (float)i;
-    for (size_t i = count / 2; i-- > 0;) sift_down(c, i, count, heap[i * step]);
+    for (size_t i = 0; i < count; i++) heap->places[i * heap->step] = (float)i;
+    goss_heap_make(heap, count);
     for (size_t i = count; i < size; i++)
-        if (better(c, (float)i, heap[0])) sift_down(c, 0, count, (float)i);
+        if (goss_heap_is_above(heap, heap->places[0], (float)i)) goss_heap_sift_down(heap, 0, count, (float)i);
     for (size_t left = count - 1; left > 0; left--) {
-        const float last = heap[left * step];
-        heap[left * step] = heap[0];
-        sift_down(c, 0, left, last);
+        const float last = heap->places[left * heap->step];
+        heap->places[left * heap->step] = heap->places[0];
+        goss_heap_sift_down(heap, 0, left, last);
     }
 }
 
@@ -62,16 +33,16 @@ static void top_k_row(const goss_layer *layer, const size_t *offsets, size_t cou
     const top_k_state *state = layer->state;
     const uint32_t last = state->axes.rank - 1;
     for (size_t i = 0; i < count; i++) {
-        const candidates c = {
+        const goss_heap heap = {
             .x = layer->inputs[0]->data + offsets[1] + i * state->axes.strides[1][last],
-            .heap = layer->output->data + offsets[0] + i * state->axes.strides[0][last],
+            .places = layer->output->data + offsets[0] + i * state->axes.strides[0][last],
             .x_step = state->x_step,
-            .heap_step = state->y_step,
+            .step = state->y_step,
             .smallest = state->smallest,
         };
-        find_best(&c, state->size, state->count);
+        find_best(&heap, state->size, state->count);
         for (size_t k = 0; k < state->count && !state->places; k++)
-            c.heap[k * c.heap_step] = c.x[(size_t)c.heap[k * c.heap_step] * c.x_step];
+            heap.places[k * heap.step] = heap.x[(size_t)heap.places[k * heap.step] * heap.x_step];
     }
 }
 

@@ -37,6 +37,10 @@ static goss_status plan_layer(goss_plan *plan, const goss_node *node, goss_layer
         const goss_tensor *tensor = &plan->model->tensors[node->inputs[i]];
         if (tensor->role != GOSS_ROLE_WEIGHTS) {
             layer->inputs[i] = &plan->values[node->inputs[i]];
+            if (layer->inputs[i]->rows_vary)
+                return goss_layer_fail(layer, error, GOSS_UNSUPPORTED,
+                                       "reads '%.60s', of which only a run tells the number of rows",
+                                       layer->inputs[i]->name);
         } else {
             layer->weights[i] = &tensor->weights;
             layer->weight_dims[i] = tensor->dims;

@@ -16,7 +16,7 @@ OPS = dict(enumerate([
     "conv", "fully_connected", "global_average_pool", "add", "clamp", "softmax", "flatten",
     "activation", "multiply", "conv_pixels", "max_pool", "average_pool", "concat",
     "leaky_relu", "slice", "shuffle", "reshape", "transpose", "take", "binary", "select", "reduce",
-    "matmul", "layer_norm", "resize", "top_k",
+    "matmul", "layer_norm", "resize", "top_k", "non_max_suppression",
 ], 1))  # fmt: skip
 OPS |= {40: "lookup", 41: "quantize", 42: "dequantize", 43: "quantize_pixels"}
 DTYPES = {1: "f32", 2: "u8", 3: "i8", 4: "u7"}
@@ -316,6 +316,32 @@ def top_k(x, axis, count, smallest, places):
     return best.astype(float) if places else np.take_along_axis(x, best, axis)
 
 
+def overlap(a, b, centered):
+    def sides(box):
+        first, second = box[:2], box[2:]
+        ends = (first - second / 2, first + second / 2) if centered else (first, second)
+        return np.minimum(*ends), np.maximum(*ends)
+
+    (low_a, high_a), (low_b, high_b) = sides(a), sides(b)
+    shared = np.prod(np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0))
+    both = np.prod(high_a - low_a) + np.prod(high_b - low_b) - shared
+    return shared / both if shared else 0
+
+
+def non_max_suppression(boxes, scores, most, limit, centered, score=None):
+    rows = []
+    for batch, label in np.ndindex(scores.shape[:2]):
+        found = scores[batch, label]
+        order = np.argsort(-found, kind="stable")
+        kept = []
+        for place in order if score is None else order[found[order] > score]:
+            here = boxes[batch, place]
+            if all(overlap(here, boxes[batch, i], centered) <= limit for i in kept):
+                kept.append(place)
+        rows += [(batch, label, place) for place in kept[:most]]
+    return np.array(rows, float).reshape(-1, 3)
+
+
 def layer_norm(x, epsilon, scale=1, bias=0):
     centred = x - x.mean(axis=1, keepdims=True)
     return centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + epsilon) * scale + bias
@@ -397,6 +423,9 @@ def compute(node, inputs):
         return inputs[1] @ x @ inputs[2].T
     if node.op == "top_k":
         return top_k(x, *node.integers(4))
+    if node.op == "non_max_suppression":
+        words = struct.unpack("<IfI" + "f" * (len(node.words) // 4 - 3), node.words)
+        return non_max_suppression(x, inputs[1], *words)
     assert node.op == "flatten"
     return x.reshape(x.shape[0], -1)
 

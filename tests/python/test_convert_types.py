@@ -144,6 +144,63 @@ def test_places_alone_are_found_too():
     assert reference.read(data).ops() == ["top_k"]
 
 
+SUPPRESSION = "NonMaxSuppression<center_point_box = {}>(b, s, most, limit, score)"
+LIMITS = {"most": np.array([5]), "limit": np.float32([0.4])}
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 999), st.booleans(), st.sampled_from([None, 0.2, 2.0]), st.integers(1, 60))
+def test_boxes_are_left_out_where_better_ones_are(seed, centered, score, count):
+    generator = np.random.default_rng(seed)
+    boxes = generator.uniform(0, 1, (2, count, 4)).astype(np.float32)
+    scores = np.round(generator.uniform(0, 1, (2, 3, count)), 1).astype(np.float32)  # some equal
+    limits = {**LIMITS, "most": np.array([generator.integers(1, 70)])}
+    call = SUPPRESSION.format(int(centered))
+    if score is None:
+        call = call.replace(", score", "")
+    else:
+        limits["score"] = np.float32([score])
+    text = f"(float[2,{count},4] b, float[2,3,{count}] s) => (int64 y) {{ y = {call} }}"
+    model = model_of(text, **limits)
+    (found,) = assert_agrees(model, b=boxes, s=scores)
+    assert len(found) or score == 2
+    model = model_of(text.replace(f", float[2,3,{count}] s", ""), s=scores, **limits)
+    np.testing.assert_array_equal(assert_agrees(model, b=boxes)[0], found)
+
+
+def test_rows_that_only_a_run_tells_may_be_given_another_name_and_type():
+    call = SUPPRESSION.format(0).replace(", score", "")
+    text = f"(float[1,9,4] b, float[1,2,9] s) => (float y) {{ i = {call} j = Identity(i) "
+    model = model_of(text + "y = Cast<to = 1>(j) }", **LIMITS)
+    assert_agrees(model, b=np.abs(floats(1, 9, 4)), s=floats(1, 2, 9))
+
+
+@pytest.mark.parametrize(
+    ("behind", "message"),
+    [
+        ("y = Gather<axis = 1>(i, most)", "Gather .*how many rows 'i' has; end the model in front"),
+        ("y = Shape(i)", "Shape .*how many rows 'i' has"),
+        ("y = Cast<to = 9>(i)", "Cast .*how many rows 'i' has"),
+        ("y = Identity(i) z = Identity(i)", "output .*'z': another name of 'i'"),
+    ],
+)
+def test_what_reads_rows_that_only_a_run_tells_is_refused(behind, message):
+    call = SUPPRESSION.format(0).replace(", score", "")
+    outputs = "int64 y, int64 z" if "z =" in behind else "int64 y"
+    text = f"(float[1,9,4] b, float[1,2,9] s) => ({outputs}) {{ i = {call} {behind} }}"
+    with pytest.raises(gossamer.UnsupportedError, match=message):
+        gossamer.convert(model_of(text, **LIMITS), None)
+
+
+@pytest.mark.parametrize("most", ["", "most"])
+def test_a_suppression_that_leaves_no_boxes_is_refused(most):
+    text = (
+        f"(float[1,9,4] b, float[1,2,9] s) => (int64 y) {{ y = NonMaxSuppression(b, s, {most}) }}"
+    )
+    with pytest.raises(gossamer.UnsupportedError, match="max_output_boxes_per_class 0"):
+        gossamer.convert(model_of(text.replace(", )", ")"), most=np.array([0])), None)
+
+
 @pytest.mark.parametrize("op", ["And", "Or", "Xor"])
 def test_truth_values_are_combined(op):
     a, b = np.array([[0, 0], [1, 1]], bool), np.array([0, 1], bool)

@@ -155,6 +155,38 @@ def test_the_best_of_many_are_found_whatever_their_order(count, order):
     np.testing.assert_array_equal(session.run(None, {"x0": x})[0], np.arange(3999, -1, -1)[:count])
 
 
+@settings(max_examples=150)
+@given(st.data(), st.integers(0, 99), st.booleans(), st.sampled_from([None, 0.0, 0.5, 9.0]))
+def test_boxes_that_overlap_better_ones_are_left_out(data, seed, centered, score):
+    batches, classes, count = (data.draw(st.integers(1, most)) for most in (2, 3, 40))
+    most, limit = data.draw(st.integers(1, 50)), data.draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+    words = (most, limit, int(centered), *([] if score is None else [score]))
+    shapes_ = (batches, count, 4), (batches, classes, count)
+    session = InferenceSession(one_node(Op.NON_MAX_SUPPRESSION, *shapes_, attributes=words))
+    generator = np.random.default_rng(seed)
+    boxes = generator.integers(-8, 8, shapes_[0]).astype(np.float32)  # some touch, some are none
+    if centered:
+        boxes[..., 2:] = np.abs(boxes[..., 2:])
+    scores = generator.integers(-4, 9, shapes_[1]).astype(np.float32) / 8  # some are equal
+    words = (most, np.float32(limit), centered, score)
+    for times in (1, -1):  # each run has rows of its own
+        want = reference.non_max_suppression(boxes, times * scores, *words)
+        (found,) = session.run(None, {"x0": boxes, "x1": times * scores})
+        np.testing.assert_array_equal(found, want)
+    assert session.get_outputs()[0].shape == [batches * classes * min(most, count), 3]
+
+
+def test_what_has_rows_that_only_a_run_tells_is_not_read():
+    tensors = [Tensor("b", Role.INPUT, (1, 9, 4)), Tensor("s", Role.INPUT, (1, 2, 9))]
+    tensors += [Tensor("rows", Role.OUTPUT), Tensor("y", Role.OUTPUT)]
+    nodes = [
+        Node("nms", Op.NON_MAX_SUPPRESSION, (0, 1), 2, (3, 0.5, 0)),
+        Node("behind", Op.FLATTEN, (2,), 3),
+    ]
+    with pytest.raises(UnsupportedError, match="'behind'.*reads 'rows', of which only a run tells"):
+        InferenceSession(write_model(Model(tensors, nodes, {})))
+
+
 @settings(max_examples=200)
 @given(st.data(), shapes(), st.sampled_from(REDUCTIONS), st.booleans(), st.sampled_from([1, 3]))
 def test_any_axes_are_reduced(data, shape, kind, keep, threads):
@@ -291,6 +323,16 @@ TABLE = np.zeros(3, np.float32)
         (Op.TOP_K, [IMAGE], (3, 10, 0, 0), "10 elements of axis 3"),
         (Op.TOP_K, [IMAGE], (3, 0, 0, 0), "0 elements of axis 3"),
         (Op.TOP_K, [(1 << 25,)], (0, 1, 0, 0), "at most 2.24 expected"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 8)], (1, 0.5, 0), "boxes .batch, n, 4. and"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 5), (1, 2, 9)], (1, 0.5, 0), "boxes .batch, n, 4. and"),
+        (Op.NON_MAX_SUPPRESSION, [(2, 9, 4), (1, 2, 9)], (1, 0.5, 0), "boxes .batch, n, 4. and"),
+        (Op.NON_MAX_SUPPRESSION, [(9, 4), (2, 9)], (1, 0.5, 0), "boxes .batch, n, 4. and"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 1 << 24, 4), (1, 1, 1 << 24)], (1, 0.5, 0), "2.24"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (0, 0.5, 0), "0 boxes, overlap 0.5"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, 1.5, 0), "overlap 1.5"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, np.nan, 0), "overlap -?nan"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, 0.5, 0, np.nan), "score -?nan"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, 0.5), "2 attribute words"),
         (Op.MATMUL, [(1, 2, 3), TABLE.reshape(1, 3, 1) + np.inf], (), "'x1' are not finite"),
         (Op.LAYER_NORM, [(2, 3), TABLE - np.inf, TABLE], (0.0,), "'x1' are not finite"),
         (Op.TAKE, [TABLE + np.inf, NUMBERS], (0, 0.0), "'x0' are not finite"),

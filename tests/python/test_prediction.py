@@ -78,6 +78,11 @@ NODES = {
     Op.TOP_K: simple(
         "top_k", (1, 1000), output=(1, 5), axis=1, count=5, smallest=False, places=True
     ),
+    Op.NON_MAX_SUPPRESSION: simple(
+        *("non_max_suppression", (1, 100, 4), (1, 8, 100)),
+        output=(80, 3),
+        **{"most": 10, "overlap": 0.5, "centered": False},
+    ),
     Op.LOOKUP: simple("lookup", IMAGE, table=np.arange(128, dtype=np.uint8)),
     Op.QUANTIZE: simple("quantize", IMAGE),
     Op.DEQUANTIZE: simple("dequantize", IMAGE),

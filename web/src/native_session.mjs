@@ -10,7 +10,8 @@ import { GossamerError } from "./errors.mjs";
 
 /**
  * @typedef {{name: string, type: Type, dims: number[]}} TensorInfo  `dims` as [N, C, H, W] for images; interleaved
- *   pixels, of models that were converted to take them, as [N, H, W, C]
+ *   pixels, of models that were converted to take them, as [N, H, W, C]; of outputs of which only a run tells the number
+ *   of rows, with the most that there can be
  */
 
 /**
@@ -104,7 +105,9 @@ export class NativeSession {
     const start = performance.now();
     this.#engine.call("goss_session_run", this.#session);
     const latencyMs = performance.now() - start;
-    const outputs = this.#outputs.map(({ name, dims, address, length }) => {
+    const outputs = this.#outputs.map(({ name, address }, index) => {
+      const { dims } = this.#describe("goss_session_output", index); // each run may give another number of rows
+      const length = dims.reduce((/** @type {number} */ product, /** @type {number} */ size) => product * size, 1);
       return [name, { data: this.#engine.floats(address, length).slice(), dims }];
     });
     return { outputs: Object.fromEntries(outputs), latencyMs };
@@ -232,15 +235,21 @@ export class NativeSession {
   /** @param {number} count @param {string} describe @param {string} bind */
   #bind(count, describe, bind) {
     return Array.from({ length: count }, (_, index) => {
-      const tensor = this.#engine.read("goss_tensor_info", (info) => {
-        this.#engine.call(describe, this.#session, index, info);
-      });
+      const tensor = this.#describe(describe, index);
       const address = this.#engine.allocate(tensor.bytes);
       this.#engine.call(bind, this.#session, index, address, tensor.bytes);
       const type = TYPES[tensor.dtype];
       const length = type === "uint8" ? tensor.bytes : tensor.bytes / 4;
-      return { name: tensor.name, type, dims: tensor.dims.slice(0, tensor.rank), address, length };
+      return { name: tensor.name, type, dims: tensor.dims, address, length };
     });
+  }
+
+  /** @param {string} describe @param {number} index */
+  #describe(describe, index) {
+    const tensor = this.#engine.read("goss_tensor_info", (info) => {
+      this.#engine.call(describe, this.#session, index, info);
+    });
+    return { ...tensor, dims: tensor.dims.slice(0, tensor.rank) };
   }
 
   /** @param {number} index @returns {LayerInfo} */

@@ -95,6 +95,7 @@ class Op(IntEnum):
     LAYER_NORM = 24
     RESIZE = 25
     TOP_K = 26
+    NON_MAX_SUPPRESSION = 27
     LOOKUP = 40
     QUANTIZE = 41
     DEQUANTIZE = 42

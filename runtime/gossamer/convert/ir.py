@@ -43,6 +43,10 @@ layer_norm           x (N,C); or also scale (C), bias (C)      epsilon
 resize               x (N,C,H,W), rows (H',H), columns (W',W)
 top_k                x                                         axis, count; smallest: or else the
                                                                largest; places: or else numbers
+non_max_suppression  boxes (B,n,4), scores (B,classes,n);      most: boxes of a class; overlap:
+                     each constant or not; gives rows of       more is too much; centered: center
+                     batch, class and box, as many as the      and size, or else two corners; some:
+                     numbers say                               score, of which more is needed
 lookup               x u7                                      table: uint8 array (128), what 0,
                                                                ..., 127 become
 quantize             x f32, gives u7
@@ -82,6 +86,9 @@ class Value:
 
     Of f32 values, `bounds` and `scales` say how the source model quantizes them: to 8 bits between
     two numbers, and weights to whole multiples of scales, of a shape that broadcasts with them.
+
+    Where `rows_vary`, numbers say how many rows there are: `shape` has the most. Only outputs of
+    the graph may be so.
     """
 
     name: str
@@ -93,6 +100,7 @@ class Value:
     zero_point: int = 0
     scales: np.ndarray | None = None
     bounds: tuple[float, float] | None = None
+    rows_vary: bool = False
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,11 @@ def _top_k_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(int(attributes[name]) for name in ("axis", "count", "smallest", "places"))
 
 
+def _suppression_words(attributes: Mapping[str, Any]) -> tuple[int | float, ...]:
+    words = (int(attributes["most"]), float(attributes["overlap"]), int(attributes["centered"]))
+    return (*words, float(attributes["score"])) if "score" in attributes else words
+
+
 def _table_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(np.asarray(attributes["table"], np.uint8).view("<u4").tolist())
 
@@ -102,6 +107,7 @@ _OPERATORS: dict[str, tuple[Op, _Words]] = {
     "layer_norm": (Op.LAYER_NORM, lambda a: (float(a["epsilon"]),)),
     "resize": (Op.RESIZE, lambda a: ()),
     "top_k": (Op.TOP_K, _top_k_words),
+    "non_max_suppression": (Op.NON_MAX_SUPPRESSION, _suppression_words),
     "lookup": (Op.LOOKUP, _table_words),
     "quantize": (Op.QUANTIZE, lambda a: ()),
     "dequantize": (Op.DEQUANTIZE, lambda a: ()),

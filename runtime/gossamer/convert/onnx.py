@@ -40,7 +40,7 @@ OLDEST_OPSET = 7  # before it, arithmetic broadcasts by other rules
 
 # What they give has a size that depends on numbers, not on shapes.
 UNKNOWN_SIZE = {
-    "Compress", "ConstantOfShape", "NonMaxSuppression", "NonZero", "Range", "Unique",
+    "Compress", "ConstantOfShape", "NonZero", "Range", "Unique",
 }  # fmt: skip
 EXPECTED = "tensors of FLOAT, BOOL, INT32 or INT64"
 
@@ -294,7 +294,11 @@ class _Importer:
                 self.fail(
                     f"output '{info.name}': one of that name expected, found two; export again"
                 )
-            value = outputs[info.name] = self.lookup(info.name, f"output '{info.name}'")
+            value = self.lookup(info.name, f"output '{info.name}'")
+            if value.rows_vary and value in outputs.values():
+                reason = f"another name of '{value.name}', of which only a run tells the number of "
+                self.problems.append(Problem("output", info.name, f"{reason}rows; one expected"))
+            outputs[info.name] = value
             if value.data is not None:
                 outputs[info.name] = self.constant_output(info.name, value)
             if isinstance(value, Quantized):
@@ -348,6 +352,9 @@ class _Importer:
         if not self.is_known(proto):
             return self.unsupported(node, "no such operator in the engine")
         self.check_input_count(node)
+        varying = [value.name for value in node.inputs if value is not None and value.rows_vary]
+        if varying and proto.op_type != "Identity":
+            return self.read_of_varying(node, varying[0])
         if reads_constants(node) and proto.op_type not in ROUNDING:
             return self.fold(node)
         if any(isinstance(value, Quantized) for value in node.inputs):
@@ -399,6 +406,19 @@ class _Importer:
         operator = f"{proto.domain}::{proto.op_type}" if proto.domain else proto.op_type
         self.problems.append(Problem(operator, node.name, reason))
         return self.unknown(node)
+
+    def read_of_varying(self, node: OnnxNode, name: str) -> list[Value]:
+        """Refuse what reads a tensor of which only a run tells the number of rows.
+
+        But for what makes real numbers of whole ones: here both are f32.
+        """
+        if node.proto.op_type == "Cast" and TYPES.get(node.integer("to")) in ("i64", "f32"):
+            return node.inputs
+        return self.unsupported(
+            node,
+            f"only a run tells how many rows '{name}' has; end the model in front of this node, "
+            f"with '{name}' as an output",
+        )
 
     def unknown(self, node: OnnxNode) -> list[Value]:
         """Results that no node of the graph computes, with their shapes where onnx infers them."""

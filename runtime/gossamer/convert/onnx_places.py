@@ -130,10 +130,42 @@ def _top_k(node: OnnxNode) -> list[Value]:
     return found
 
 
+def _non_max_suppression(node: OnnxNode) -> Value:
+    boxes, scores = node.operand(0), node.operand(1)
+    shapes = list(boxes.shape), list(scores.shape)
+    fits = [len(shape) for shape in shapes] == [3, 3] and boxes.shape[2] == 4
+    if not fits or (boxes.shape[0], boxes.shape[1]) != (scores.shape[0], scores.shape[2]):
+        node.fail(
+            f"boxes [batch, n, 4] and scores [batch, classes, n] expected, found {shapes[0]} and "
+            f"{shapes[1]}"
+        )
+    if max(scores.shape) >= MAX_PLACES:
+        raise Unsupported(f"scores of shape {shapes[1]}; sizes below 2^24 expected")
+    most, overlap = int(node.scalar(2, 0)), float(node.scalar(3, 0.0))
+    if most < 1:
+        raise Unsupported(
+            f"max_output_boxes_per_class {most} (0 where it is not given), which leaves no boxes; "
+            f"at least 1 expected"
+        )
+    if not 0 <= overlap <= 1:
+        node.fail(f"iou_threshold from 0 to 1 expected, found {overlap}")
+    how = {"most": min(most, scores.shape[2]), "overlap": overlap}
+    how["centered"] = bool(node.integer("center_point_box", 0))
+    if node.has(4):
+        how["score"] = node.scalar(4, 0.0)
+        if math.isnan(how["score"]):
+            node.fail("a score_threshold that is a number expected, found NaN")
+    rows = scores.shape[0] * scores.shape[1] * how["most"]
+    found = node.emit("non_max_suppression", [boxes, scores], (rows, 3), "i64", **how)
+    found.rows_vary = True
+    return found
+
+
 # Operators with several outputs give a list.
 OPERATORS: dict[str, Callable[[OnnxNode], Value | list[Value]]] = {
     "Gather": _gather,
     "GatherND": _gather_nd,
+    "NonMaxSuppression": _non_max_suppression,
     "OneHot": _one_hot,
     "TopK": _top_k,
 }

@@ -323,8 +323,8 @@ def _binary(node: Node, operators: OperatorCosts) -> float:
 
 
 def _top_k(node: Node, operators: OperatorCosts) -> float:
-    """Give the cost of the input's numbers one by one. An estimate: not measured."""
-    _, vectors = _planes(node.inputs[0].shape, operators)
+    """Give the cost of the last input's numbers one by one. An estimate: not measured."""
+    _, vectors = _planes(node.inputs[-1].shape, operators)
     return vectors * operators.steps["multiply"].vector * 4 * operators.lanes
 
 
@@ -396,6 +396,7 @@ _OPERATORS: dict[str, Callable[[Node, OperatorCosts], float]] = {
     "layer_norm": _by_planes("softmax"),
     "resize": _resize,
     "top_k": _top_k,
+    "non_max_suppression": _top_k,  # goes through all scores, then compares few boxes
     # Not measured: taken to cost what a clamp of as many numbers does.
     "lookup": _elementwise("clamp"),
     "quantize": _elementwise("clamp"),

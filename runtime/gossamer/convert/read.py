@@ -66,6 +66,7 @@ def read_graph(data: bytes, source: str) -> Graph:
         name, code, count, *numbers, output, offset, words = record
         op = Op(code).name.lower()
         values[output].shape = tuple(layer.shape)
+        values[output].rows_vary = op == "non_max_suppression"
         attributes = sections[Section.ATTRIBUTES][4 * offset : 4 * (offset + words)]
         read = [values[number] for number in numbers[:count]]
         nodes.append(Node(op, text(name), op, read, values[output], _ATTRIBUTES[op](attributes)))
@@ -130,6 +131,12 @@ def _top_k(words: bytes) -> dict[str, Any]:
     return {"axis": axis, "count": count, "smallest": bool(smallest), "places": bool(places)}
 
 
+def _suppression(words: bytes) -> dict[str, Any]:
+    most, overlap, centered = struct.unpack_from("<IfI", words)
+    score = {"score": struct.unpack_from("<f", words, 12)[0]} if len(words) > 12 else {}
+    return {"most": most, "overlap": overlap, "centered": bool(centered), **score}
+
+
 _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "conv": _conv,
     "conv_pixels": _conv,
@@ -157,6 +164,7 @@ _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "layer_norm": lambda words: {"epsilon": struct.unpack("<f", words)[0]},
     "resize": lambda words: {},
     "top_k": _top_k,
+    "non_max_suppression": _suppression,
     "lookup": lambda words: {"table": np.frombuffer(words, np.uint8)},
     "quantize": lambda words: {},
     "dequantize": lambda words: {},
