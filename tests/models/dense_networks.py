@@ -58,9 +58,7 @@ def unet(way_up="transposed", side=64, width=16, depth=3, classes=5):
     return g.model(g.layer("Softmax", x, axis=1))
 
 
-def ssd_head(side=64, classes=6, anchors=3):
-    """A small backbone with SSD's heads (arXiv:1512.02325): scores and boxes of all anchors."""
-    g = DenseNetwork(side)
+def _ssd(g, classes, anchors):
     x, scores, boxes = g.conv_bn("image", 16, 3, 2), [], []
     for outputs in (24, 32, 48):
         x = g.conv_bn(x, outputs, 3, 2)
@@ -69,7 +67,32 @@ def ssd_head(side=64, classes=6, anchors=3):
             y = g.layer("Transpose", y, perm=[0, 2, 3, 1])
             found.append(g.layer("Reshape", y, g.integers(1, -1, each)))
     score = g.layer("Softmax", g.layer("Concat", *scores, axis=1), axis=2)
-    return g.model(score, g.layer("Concat", *boxes, axis=1))
+    return score, g.layer("Concat", *boxes, axis=1)
+
+
+def ssd_head(side=64, classes=6, anchors=3):
+    """A small backbone with SSD's heads (arXiv:1512.02325): scores and boxes of all anchors."""
+    g = DenseNetwork(side)
+    return g.model(*_ssd(g, classes, anchors))
+
+
+def ssd(side=64, classes=6, anchors=3):
+    """The same with what follows: boxes around their anchors, and which of them are left."""
+    g = DenseNetwork(side)
+    scores, moves = _ssd(g, classes, anchors)
+    cells = [side // step for step in (4, 8, 16)]
+    points = [np.stack(np.meshgrid(*[(np.arange(n) + 0.5) / n] * 2), -1) for n in cells]
+    points = np.concatenate([np.repeat(p.reshape(-1, 2), anchors, axis=0) for p in points])
+    sizes = np.concatenate([np.full((anchors * n * n, 2), 2 / n) for n in cells])
+    near, grown = g.parts(moves, [2, 2], 2)
+    middle = g.node("Mul", g.node("Mul", near, g.constant(0.1)), g.constant(sizes))
+    middle = g.node("Add", middle, g.constant(points))
+    size = g.node("Mul", g.node("Exp", g.node("Mul", grown, g.constant(0.2))), g.constant(sizes))
+    boxes = g.node("Concat", middle, size, axis=2)
+    scores = g.node("Transpose", scores, perm=[0, 2, 1])
+    limits = g.integers(20), g.constant([0.45]), g.constant([0.8])
+    rows = g.node("NonMaxSuppression", boxes, scores, *limits, center_point_box=1)
+    return g.model(boxes, scores, g.node("Cast", rows, to=1))
 
 
 def yolo(side=64, classes=4, bins=8):

@@ -56,7 +56,7 @@ def test_random_graphs_are_read(seed):
 
 @pytest.mark.parametrize(
     "model",
-    [dense_networks.unet("bilinear"), dense_networks.ssd_head(), dense_networks.keyword_spotter()],
+    [dense_networks.unet("bilinear"), dense_networks.ssd(), dense_networks.keyword_spotter()],
 )
 def test_networks_of_general_operators_are_read(model):
     data = gossamer.convert(model, None)

@@ -16,6 +16,7 @@ NETWORKS = {
         f"unet_{way}": functools.partial(dense_networks.unet, way) for way in dense_networks.WAYS_UP
     },
     "ssd_head": dense_networks.ssd_head,
+    "ssd": dense_networks.ssd,
     "yolo": dense_networks.yolo,
     "keyword_spotter": dense_networks.keyword_spotter,
     "efficientnet_lite0": dense_networks.efficientnet_lite0,

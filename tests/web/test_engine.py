@@ -145,3 +145,29 @@ def test_node_runs_a_module_with_threads_on_one(engines) -> None:
     """)
     assert values[:2] == values[2:]
     assert values[1] == ["1 thread runs instead of 2: this build or the system gives no more"]
+
+
+@needs_node
+def test_outputs_have_the_rows_that_each_run_tells(engines, tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    from models import dense_networks
+
+    data = gossamer.convert(dense_networks.ssd(), tmp_path / "ssd.goss")
+    image = numpy.sin(numpy.arange(3 * 64 * 64)).astype("float32").reshape(1, 3, 64, 64)
+    runs = run_in_node(f"""
+        const engine = await Engine.instantiate(engineBytes());
+        const model = readFileSync("{tmp_path}/ssd.goss");
+        const session = new NativeSession(engine, model, {{ threads: 1 }});
+        const {{ name }} = session.description.outputs[2];
+        console.log(JSON.stringify([1, 0].map((times) => {{
+          const image = Float32Array.from({{ length: 12288 }}, (_, index) => times * Math.sin(index));
+          const {{ data, dims }} = session.run({{ image }}).outputs[name];
+          return [[...data], dims];
+        }})));
+    """)
+    session = gossamer.InferenceSession(data)
+    for times, (data, dims) in zip((1, 0), runs, strict=True):
+        rows = session.run(None, {"image": times * image})[2]
+        assert dims == list(rows.shape)
+        assert data == rows.ravel().tolist()
+    assert dims == [0, 3]
