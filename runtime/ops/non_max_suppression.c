@@ -2,7 +2,7 @@
  *
  * How many there are is known after a run only: the output has memory for the most rows that there can be, and a run
  * sets its first dimension. No operator reads such an output. */
-#include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "axes.h"
@@ -11,24 +11,25 @@
 typedef struct suppression_state {
     size_t classes, boxes, most; /* most: rows of a class */
     size_t all_classes;          /* of all batches */
-    float overlap, score;        /* limits: an overlap above, a score not above */
-    bool centered, has_score;
+    float overlap, score;        /* limits: an overlap above, a score not above; NaN: any score */
+    bool centered;
 } suppression_state;
+
+static float smaller(float a, float b) { return a < b ? a : b; }
 
 /* Whether the area that two boxes share is more than the allowed part of the area that they cover. */
 static bool overlap_too_much(const suppression_state *state, const float *a, const float *b)
 {
     float areas[2] = {1, 1}, shared = 1;
-    for (int axis = 0; axis < 2; axis++) {
-        float low = 0, high = 0;
+    for (int axis = 0; axis < 2; axis++, a++, b++) {
+        float low = -INFINITY, high = INFINITY;
         for (int i = 0; i < 2; i++) {
-            const float first = (i ? b : a)[axis], second = (i ? b : a)[axis + 2], half = second / 2;
-            const float smaller = first < second ? first : second, larger = first < second ? second : first;
-            const float begin = state->centered ? first - half : smaller;
-            const float end = state->centered ? first + half : larger;
+            const float *box = i ? b : a, half = box[2] / 2;
+            const float begin = state->centered ? box[0] - half : smaller(box[0], box[2]);
+            const float end = state->centered ? box[0] + half : -smaller(-box[0], -box[2]);
             areas[i] *= end - begin;
-            low = i && low > begin ? low : begin;
-            high = i && high < end ? high : end;
+            low = low < begin ? begin : low;
+            high = smaller(high, end);
         }
         if (!(low < high)) return false;
         shared *= high - low;
@@ -62,7 +63,7 @@ static void run(const goss_layer *layer)
         const size_t batch = i / state->classes;
         size_t count = 0;
         for (size_t box = 0; box < state->boxes; box++)
-            if (!state->has_score || scores[box] > state->score) heap.places[count++] = (float)box;
+            if (!(scores[box] <= state->score)) heap.places[count++] = (float)box;
         goss_heap_make(&heap, count);
         for (size_t left = keep(state, boxes + 4 * batch * state->boxes, &heap, count, row); left > 0; left--) {
             *row++ = (float)batch;
@@ -80,35 +81,29 @@ static goss_status plan(goss_layer *layer, goss_error *error)
     if (!status) status = goss_layer_operand(layer, 1, &scores, error);
     if (!status) status = goss_layer_allocate_state(layer, sizeof(suppression_state), error);
     if (status) return status;
-    if (boxes.rank != 3 || scores.rank != 3 || boxes.dims[0] != scores.dims[0] || boxes.dims[1] != scores.dims[2] ||
-        boxes.dims[2] != 4)
-        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
-                               "boxes [batch, n, 4] and scores [batch, classes, n] expected");
-    if ((scores.dims[0] | scores.dims[1] | scores.dims[2]) >> 24)
-        return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "less than 2^24 batches, classes and boxes expected");
     suppression_state *state = layer->state;
-    const uint32_t most = goss_layer_u32(layer, 0), score = goss_layer_u32(layer, 3);
-    *state = (suppression_state){
-        .classes = scores.dims[1],
-        .boxes = scores.dims[2],
-        .most = most < scores.dims[2] ? most : scores.dims[2],
-        .all_classes = (size_t)scores.dims[0] * scores.dims[1],
-        .centered = goss_layer_u32(layer, 2) != 0,
-        .has_score = layer->attribute_count > 3,
-    };
+    const uint32_t *shape = scores.dims, most = goss_layer_u32(layer, 0);
     memcpy(&state->overlap, layer->attributes + 4, sizeof state->overlap);
-    memcpy(&state->score, &score, sizeof score);
-    if (most < 1 || !(state->overlap >= 0 && state->overlap <= 1) || state->score != state->score)
-        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT, "%u boxes, overlap %g, score %g", most,
-                               (double)state->overlap, (double)state->score);
-    status = goss_layer_need_scratch(layer, state->boxes, error);
-    if (status) return status;
+    memcpy(&state->score, layer->attributes + 12, sizeof state->score);
+    if (boxes.rank != 3 || scores.rank != 3 || boxes.dims[0] != shape[0] || boxes.dims[1] != shape[2] ||
+        boxes.dims[2] != 4 || (shape[0] | shape[1] | shape[2]) >> 24 || most < 1 ||
+        !(state->overlap >= 0 && state->overlap <= 1))
+        return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
+                               "%u of boxes [batch, n, 4] with scores [batch, classes, n], overlap %g", most,
+                               (double)state->overlap);
+    state->classes = shape[1];
+    state->boxes = shape[2];
+    state->all_classes = (size_t)shape[0] * shape[1];
+    state->most = most < shape[2] ? most : shape[2];
+    state->centered = goss_layer_u32(layer, 2) != 0;
     layer->output->rows_vary = true;
     layer->run = run;
-    snprintf(layer->kernel_name, sizeof layer->kernel_name, "heap of scores");
-    const uint32_t dims[GOSS_MAX_RANK] = {(uint32_t)(state->all_classes * state->most), 3};
+    memcpy(layer->kernel_name, "heap of scores", sizeof "heap of scores");
+    status = goss_layer_need_scratch(layer, state->boxes, error);
+    if (status) return status;
+    const uint32_t dims[] = {(uint32_t)(state->all_classes * state->most), 3};
     return goss_value_set_shape(layer->output, 2, dims, layer->kernels->lanes, error);
 }
 
 const goss_op goss_op_non_max_suppression = {
-    .name = "non_max_suppression", .code = 27, .inputs = 2, .attributes = 3, .optional_attributes = 1, .plan = plan};
+    .name = "non_max_suppression", .code = 27, .inputs = 2, .attributes = 4, .plan = plan};

@@ -38,8 +38,7 @@ static goss_status plan_layer(goss_plan *plan, const goss_node *node, goss_layer
         if (tensor->role != GOSS_ROLE_WEIGHTS) {
             layer->inputs[i] = &plan->values[node->inputs[i]];
             if (layer->inputs[i]->rows_vary)
-                return goss_layer_fail(layer, error, GOSS_UNSUPPORTED,
-                                       "reads '%.60s', of which only a run tells the number of rows",
+                return goss_layer_fail(layer, error, GOSS_UNSUPPORTED, "reads '%.60s', whose rows only a run tells",
                                        layer->inputs[i]->name);
         } else {
             layer->weights[i] = &tensor->weights;

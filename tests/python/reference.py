@@ -328,13 +328,13 @@ def overlap(a, b, centered):
     return shared / both if shared else 0
 
 
-def non_max_suppression(boxes, scores, most, limit, centered, score=None):
+def non_max_suppression(boxes, scores, most, limit, centered, score):
     rows = []
     for batch, label in np.ndindex(scores.shape[:2]):
         found = scores[batch, label]
         order = np.argsort(-found, kind="stable")
         kept = []
-        for place in order if score is None else order[found[order] > score]:
+        for place in order if math.isnan(score) else order[found[order] > score]:
             here = boxes[batch, place]
             if all(overlap(here, boxes[batch, i], centered) <= limit for i in kept):
                 kept.append(place)
@@ -424,8 +424,7 @@ def compute(node, inputs):
     if node.op == "top_k":
         return top_k(x, *node.integers(4))
     if node.op == "non_max_suppression":
-        words = struct.unpack("<IfI" + "f" * (len(node.words) // 4 - 3), node.words)
-        return non_max_suppression(x, inputs[1], *words)
+        return non_max_suppression(x, inputs[1], *struct.unpack("<IfIf", node.words))
     assert node.op == "flatten"
     return x.reshape(x.shape[0], -1)
 

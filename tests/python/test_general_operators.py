@@ -156,11 +156,11 @@ def test_the_best_of_many_are_found_whatever_their_order(count, order):
 
 
 @settings(max_examples=150)
-@given(st.data(), st.integers(0, 99), st.booleans(), st.sampled_from([None, 0.0, 0.5, 9.0]))
+@given(st.data(), st.integers(0, 99), st.booleans(), st.sampled_from([float("nan"), 0.0, 0.5, 9.0]))
 def test_boxes_that_overlap_better_ones_are_left_out(data, seed, centered, score):
     batches, classes, count = (data.draw(st.integers(1, most)) for most in (2, 3, 40))
     most, limit = data.draw(st.integers(1, 50)), data.draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))
-    words = (most, limit, int(centered), *([] if score is None else [score]))
+    words = (most, limit, int(centered), score)
     shapes_ = (batches, count, 4), (batches, classes, count)
     session = InferenceSession(one_node(Op.NON_MAX_SUPPRESSION, *shapes_, attributes=words))
     generator = np.random.default_rng(seed)
@@ -180,10 +180,12 @@ def test_what_has_rows_that_only_a_run_tells_is_not_read():
     tensors = [Tensor("b", Role.INPUT, (1, 9, 4)), Tensor("s", Role.INPUT, (1, 2, 9))]
     tensors += [Tensor("rows", Role.OUTPUT), Tensor("y", Role.OUTPUT)]
     nodes = [
-        Node("nms", Op.NON_MAX_SUPPRESSION, (0, 1), 2, (3, 0.5, 0)),
+        Node("nms", Op.NON_MAX_SUPPRESSION, (0, 1), 2, (3, 0.5, 0, 0.0)),
         Node("behind", Op.FLATTEN, (2,), 3),
     ]
-    with pytest.raises(UnsupportedError, match="'behind'.*reads 'rows', of which only a run tells"):
+    with pytest.raises(
+        UnsupportedError, match="'behind'.*reads 'rows', whose rows only a run tells"
+    ):
         InferenceSession(write_model(Model(tensors, nodes, {})))
 
 
@@ -323,16 +325,35 @@ TABLE = np.zeros(3, np.float32)
         (Op.TOP_K, [IMAGE], (3, 10, 0, 0), "10 elements of axis 3"),
         (Op.TOP_K, [IMAGE], (3, 0, 0, 0), "0 elements of axis 3"),
         (Op.TOP_K, [(1 << 25,)], (0, 1, 0, 0), "at most 2.24 expected"),
-        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 8)], (1, 0.5, 0), "boxes .batch, n, 4. and"),
-        (Op.NON_MAX_SUPPRESSION, [(1, 9, 5), (1, 2, 9)], (1, 0.5, 0), "boxes .batch, n, 4. and"),
-        (Op.NON_MAX_SUPPRESSION, [(2, 9, 4), (1, 2, 9)], (1, 0.5, 0), "boxes .batch, n, 4. and"),
-        (Op.NON_MAX_SUPPRESSION, [(9, 4), (2, 9)], (1, 0.5, 0), "boxes .batch, n, 4. and"),
-        (Op.NON_MAX_SUPPRESSION, [(1, 1 << 24, 4), (1, 1, 1 << 24)], (1, 0.5, 0), "2.24"),
-        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (0, 0.5, 0), "0 boxes, overlap 0.5"),
-        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, 1.5, 0), "overlap 1.5"),
-        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, np.nan, 0), "overlap -?nan"),
-        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, 0.5, 0, np.nan), "score -?nan"),
-        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, 0.5), "2 attribute words"),
+        (
+            Op.NON_MAX_SUPPRESSION,
+            [(1, 9, 4), (1, 2, 8)],
+            (1, 0.5, 0, 0.0),
+            "boxes .batch, n, 4. with",
+        ),
+        (
+            Op.NON_MAX_SUPPRESSION,
+            [(1, 9, 5), (1, 2, 9)],
+            (1, 0.5, 0, 0.0),
+            "boxes .batch, n, 4. with",
+        ),
+        (
+            Op.NON_MAX_SUPPRESSION,
+            [(2, 9, 4), (1, 2, 9)],
+            (1, 0.5, 0, 0.0),
+            "boxes .batch, n, 4. with",
+        ),
+        (Op.NON_MAX_SUPPRESSION, [(9, 4), (2, 9)], (1, 0.5, 0, 0.0), "boxes .batch, n, 4. with"),
+        (
+            Op.NON_MAX_SUPPRESSION,
+            [(1, 1 << 24, 4), (1, 1, 1 << 24)],
+            (1, 0.5, 0, 0.0),
+            "boxes .batch",
+        ),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (0, 0.5, 0, 0.0), "0 of boxes"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, 1.5, 0, 0.0), "overlap 1.5"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, np.nan, 0, 0.0), "overlap -?nan"),
+        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, 0.5, 0), "3 attribute words"),
         (Op.MATMUL, [(1, 2, 3), TABLE.reshape(1, 3, 1) + np.inf], (), "'x1' are not finite"),
         (Op.LAYER_NORM, [(2, 3), TABLE - np.inf, TABLE], (0.0,), "'x1' are not finite"),
         (Op.TAKE, [TABLE + np.inf, NUMBERS], (0, 0.0), "'x0' are not finite"),

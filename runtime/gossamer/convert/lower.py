@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,7 +72,7 @@ def _top_k_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _suppression_words(attributes: Mapping[str, Any]) -> tuple[int | float, ...]:
     words = (int(attributes["most"]), float(attributes["overlap"]), int(attributes["centered"]))
-    return (*words, float(attributes["score"])) if "score" in attributes else words
+    return (*words, float(attributes.get("score", math.nan)))
 
 
 def _table_words(attributes: Mapping[str, Any]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -132,9 +133,9 @@ def _top_k(words: bytes) -> dict[str, Any]:
 
 
 def _suppression(words: bytes) -> dict[str, Any]:
-    most, overlap, centered = struct.unpack_from("<IfI", words)
-    score = {"score": struct.unpack_from("<f", words, 12)[0]} if len(words) > 12 else {}
-    return {"most": most, "overlap": overlap, "centered": bool(centered), **score}
+    most, overlap, centered, score = struct.unpack("<IfIf", words)
+    known = {"most": most, "overlap": overlap, "centered": bool(centered)}
+    return known if math.isnan(score) else {**known, "score": score}
 
 
 _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
