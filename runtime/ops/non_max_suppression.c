@@ -2,7 +2,6 @@
  *
  * How many there are is known after a run only: the output has memory for the most rows that there can be, and a run
  * sets its first dimension. No operator reads such an output. */
-#include <math.h>
 #include <string.h>
 
 #include "axes.h"
@@ -15,26 +14,28 @@ typedef struct suppression_state {
     bool centered;
 } suppression_state;
 
-static float smaller(float a, float b) { return a < b ? a : b; }
+/* Where a box begins or ends along an axis. */
+static float side(const suppression_state *state, const float *box, bool end)
+{
+    const float half = box[2] / 2;
+    if (state->centered) return box[0] + (end ? half : -half);
+    return box[(box[0] < box[2]) == end ? 2 : 0];
+}
 
 /* Whether the area that two boxes share is more than the allowed part of the area that they cover. */
 static bool overlap_too_much(const suppression_state *state, const float *a, const float *b)
 {
-    float areas[2] = {1, 1}, shared = 1;
+    float area_a = 1, area_b = 1, shared = 1;
     for (int axis = 0; axis < 2; axis++, a++, b++) {
-        float low = -INFINITY, high = INFINITY;
-        for (int i = 0; i < 2; i++) {
-            const float *box = i ? b : a, half = box[2] / 2;
-            const float begin = state->centered ? box[0] - half : smaller(box[0], box[2]);
-            const float end = state->centered ? box[0] + half : -smaller(-box[0], -box[2]);
-            areas[i] *= end - begin;
-            low = low < begin ? begin : low;
-            high = smaller(high, end);
-        }
-        if (!(low < high)) return false;
-        shared *= high - low;
+        const float begin_a = side(state, a, false), begin_b = side(state, b, false);
+        const float end_a = side(state, a, true), end_b = side(state, b, true);
+        const float size = (end_a < end_b ? end_a : end_b) - (begin_a < begin_b ? begin_b : begin_a);
+        if (!(size > 0)) return false;
+        shared *= size;
+        area_a *= end_a - begin_a;
+        area_b *= end_b - begin_b;
     }
-    return shared / (areas[0] + areas[1] - shared) > state->overlap;
+    return shared / (area_a + area_b - shared) > state->overlap;
 }
 
 /* Moves places from a heap to rows of which none overlaps another; returns how many. */
@@ -89,8 +90,7 @@ static goss_status plan(goss_layer *layer, goss_error *error)
         boxes.dims[2] != 4 || (shape[0] | shape[1] | shape[2]) >> 24 || most < 1 ||
         !(state->overlap >= 0 && state->overlap <= 1))
         return goss_layer_fail(layer, error, GOSS_MODEL_CORRUPT,
-                               "%u of boxes [batch, n, 4] with scores [batch, classes, n], overlap %g", most,
-                               (double)state->overlap);
+                               "boxes [batch, n, 4], scores [batch, classes, n], a count, an overlap up to 1 expected");
     state->classes = shape[1];
     state->boxes = shape[2];
     state->all_classes = (size_t)shape[0] * shape[1];
