@@ -313,6 +313,63 @@ MODELS = {
         (1, 7, 4),
         "i8",
     ),
+    "the largest channels": (
+        {"k": constant(3, "i4"), "i": Tensor((1, 6, 7, 3), dtype="i4")},
+        [Op("TOPK_V2", ["x", "k"], "y i", {}, "TopKV2Options")],
+        (1, 6, 7, 3),
+    ),
+    "the places of the largest channels": (
+        {"k": constant(3, "i4"), "v": Tensor((1, 6, 7, 3))},
+        [Op("TOPK_V2", ["x", "k"], "v y", {}, "TopKV2Options")],
+        (1, 6, 7, 3),
+        "i4",
+    ),
+    "rows of an image": (
+        {"places": constant([[[0, 1, 2]], [[0, 5, 6]]], "i4")},
+        [Op("GATHER_ND", ["x", "places"], "y", {}, "GatherNdOptions")],
+        (2, 1, 4),
+    ),
+    "rows at computed places": (
+        {
+            "s": constant([6, 7, 4], "i4"),
+            "r": Tensor((6, 7, 4)),
+            "axis": constant(1, "i4"),
+            "a": Tensor((1, 7, 4), dtype="i4"),
+            "t": constant([1, 7, 2, 2], "i4"),
+            "p": Tensor((1, 7, 2, 2), dtype="i4"),
+        },
+        [
+            Op("RESHAPE", ["x", "s"], "r"),
+            Op("ARG_MAX", ["x", "axis"], "a", {"OutputType": 2}, "ArgMaxOptions"),
+            Op("RESHAPE", ["a", "t"], "p"),
+            Op("GATHER_ND", ["r", "p"], "y", {}, "GatherNdOptions"),
+        ],
+        (1, 7, 2, 4),
+    ),
+    **{
+        f"a number for each place along axis {axis}": (
+            {
+                "axis": constant(3, "i4"),
+                "a": Tensor((1, 6, 7), dtype="i4"),
+                "f": Tensor((1, 6, 7)),
+                "one": constant(1),
+                "g": Tensor((1, 6, 7)),
+                "b": Tensor((1, 6, 7), dtype="i4"),
+                "depth": constant(3, "i4"),
+                "on": constant(2.5),
+                "off": constant(-1),
+            },
+            [
+                Op("ARG_MAX", ["x", "axis"], "a", {"OutputType": 2}, "ArgMaxOptions"),
+                Op("CAST", ["a"], "f"),
+                Op("SUB", ["f", "one"], "g", {}, "SubOptions"),  # -1 is no place
+                Op("CAST", ["g"], "b"),
+                Op("ONE_HOT", ["b", "depth", "on", "off"], "y", {"Axis": axis}, "OneHotOptions"),
+            ],
+            shape,
+        )
+        for axis, shape in ((-1, (1, 6, 7, 3)), (1, (1, 3, 6, 7)))
+    },
     "a choice by what is larger": (
         {
             "edge": constant(normal(7, 4)),

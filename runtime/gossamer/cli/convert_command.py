@@ -65,7 +65,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    with saying("gossamer.convert.int8"):  # what a quantized model loses
+    # what a quantized model loses, and what moves data
+    with saying("gossamer.convert.int8"), saying("gossamer.convert.transposes"):
         return _write_converted(options)
 
 

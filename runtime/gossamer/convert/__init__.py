@@ -116,7 +116,7 @@ def convert(
     try:
         import numpy as np
 
-        from . import cost_model, importing, int8, lower, passes, write
+        from . import cost_model, importing, int8, lower, passes, transposes, write
     except ImportError as error:
         raise MissingDependencyError(
             f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
@@ -129,6 +129,7 @@ def convert(
         graph = importing.import_model(src, batch, dims, example_inputs, quantized=not dequantize)
         texts = graph.metadata | texts
         passes.optimize(graph)
+        transposes.report_transposes(graph)
         if pixels is not None:
             passes.take_pixels(graph, *write.take_normalization(texts, pixels))
         if not dequantize:

@@ -11,6 +11,7 @@ from ..errors import UnsupportedError
 from .gates import fuse_gates
 from .goss_file import MAX_RANK
 from .ir import Graph, Node, Value, no_clamp
+from .layouts import as_arithmetic, push_transposes
 from .normalizations import fuse_normalizations
 from .transposes import merge_transposes, simplify_transposes
 
@@ -35,6 +36,10 @@ def optimize(graph: Graph) -> None:
     sink_reshapes(graph)
     merge_reshapes(graph)
     fuse_gates(graph)
+    merge_transposes(graph)
+    remove_unused(graph)
+    push_transposes(graph)
+    merge_reshapes(graph)
     scale_before_clamps(graph)
     fuse(graph, merge_scale_shift)
     fuse(graph, drop_identity)
@@ -231,30 +236,13 @@ def replace_scale_shift(graph: Graph) -> None:
             nodes.append(node)
             continue
         scale, shift = node.attributes["scale"], node.attributes["shift"]
-        steps = [("mul", scale)] if (scale != 1).any() else []
-        steps += [("add", shift)] if shift.any() or not steps else []
-        if len(node.output.shape) == 4 and len(steps) == 2:
+        if len(node.output.shape) == 4 and (scale != 1).any() and shift.any():
             channels = node.output.shape[1]
             _make_depthwise(node, *(np.broadcast_to(each, channels) for each in (scale, shift)))
             nodes.append(node)
         else:
-            nodes += _as_arithmetic(node, steps)
+            nodes += as_arithmetic(node)
     graph.nodes = nodes
-
-
-def _as_arithmetic(node: Node, steps: list[tuple[str, np.ndarray]]) -> list[Node]:
-    """Products or sums with constants, one number a channel."""
-    (x,), nodes = node.inputs, []
-    rank = len(node.output.shape)
-    for kind, numbers in steps:
-        same = (numbers == numbers[0]).all()
-        column = numbers[:1] if same else numbers.reshape(-1, *[1] * (rank - 2))
-        constant = _constant(f"{node.name}.{kind}", column)
-        last = len(nodes) + 1 == len(steps)
-        output = node.output if last else Value(f"{node.name}.scaled", x.shape)
-        nodes.append(Node("binary", node.name, node.origin, [x, constant], output, {"kind": kind}))
-        x = output
-    return nodes
 
 
 def _make_depthwise(node: Node, scale: np.ndarray, shift: np.ndarray) -> None:

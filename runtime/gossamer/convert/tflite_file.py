@@ -56,6 +56,7 @@ _OPTIONS: dict[str, tuple[type, tuple[str, ...]]] = {
     "MEAN": (tflite.ReducerOptions, ("KeepDims",)),
     "MIRROR_PAD": (tflite.MirrorPadOptions, ("Mode",)),
     "MUL": (tflite.MulOptions, ("FusedActivationFunction",)),
+    "ONE_HOT": (tflite.OneHotOptions, ("Axis",)),
     "PACK": (tflite.PackOptions, ("Axis",)),
     "REDUCE_MAX": (tflite.ReducerOptions, ("KeepDims",)),
     "REDUCE_MIN": (tflite.ReducerOptions, ("KeepDims",)),

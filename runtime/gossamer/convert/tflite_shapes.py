@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import interpolation, moves, operators
+from . import interpolation, moves, operators, places
 from .ir import Value
 from .node_reader import Unsupported
 from .tflite_node import TfliteNode, activated, filed, plane_axis, planed
@@ -130,13 +130,39 @@ def _unpack(node: TfliteNode) -> list[Value]:
 def _gather(node: TfliteNode) -> Value:
     if node.option("BatchDims", 0):
         raise Unsupported("BatchDims; none expected")
-    x, places = filed(node, node.computed(0)), np.asarray(node.constant(1))
+    x, found = filed(node, node.computed(0)), np.asarray(node.constant(1))
     axis = node.axis(node.option("Axis", 0), len(x.shape))
-    if places.dtype.kind not in "iu" or places.min() < 0 or places.max() >= x.shape[axis]:
+    if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= x.shape[axis]:
         node.fail(f"places of 0 to {x.shape[axis] - 1} expected")
-    taken = moves.take(node, x, axis, places.ravel())
-    shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    taken = moves.take(node, x, axis, found.ravel())
+    shape = (*x.shape[:axis], *found.shape, *x.shape[axis + 1 :])
     return planed(node, moves.reshape_to(node, taken, shape))
+
+
+def _gather_nd(node: TfliteNode) -> Value:
+    x = filed(node, node.computed(0))
+    node.inputs[1] = filed(node, node.value(1))
+    return planed(node, places.gather_nd(node, x, 0))
+
+
+def _one_hot(node: TfliteNode) -> Value:
+    found, count = filed(node, node.whole(0)), int(node.scalar(1, 0))
+    axis = node.axis(node.option("Axis", 0), len(found.shape) + 1)
+    places.check_depth(count)
+    on, off = (_number(node, position) for position in (2, 3))
+    return planed(node, places.one_hot(node, found, count, axis, on, off))
+
+
+def _number(node: TfliteNode, position: int) -> Value:
+    node.scalar(position, 0.0)  # refuses what is computed, or more than one
+    value = node.element(position)
+    return Value(value.name, (1,), value.data.reshape(1), dtype=value.dtype)
+
+
+def _top_k(node: TfliteNode) -> list[Value]:
+    x, count = node.moved(0), int(node.scalar(1, 0))
+    axis = plane_axis(node, -1, len(x.shape))
+    return places.top_k(node, x, axis, count, False, node.names)
 
 
 def _tile(node: TfliteNode) -> Value:
@@ -182,12 +208,12 @@ def _resize(node: TfliteNode) -> Value:
 def _matrix(node: TfliteNode, size: int, result: int, corners: bool, half: bool) -> np.ndarray:
     nearest = node.origin == "RESIZE_NEAREST_NEIGHBOR"
     mode = "align_corners" if corners else "half_pixel" if half else "asymmetric"
-    places = interpolation.positions(mode, size, result, result / size)
+    centres = interpolation.positions(mode, size, result, result / size)
     if not nearest:
-        return interpolation.linear(places, size, 1.0)
+        return interpolation.linear(centres, size, 1.0)
     if half:  # the pixel that a centre lies in
-        return interpolation.nearest(places + 0.5, size, "floor")
-    return interpolation.nearest(places, size, "round_prefer_ceil" if corners else "floor")
+        return interpolation.nearest(centres + 0.5, size, "floor")
+    return interpolation.nearest(centres, size, "round_prefer_ceil" if corners else "floor")
 
 
 def _transpose_conv(node: TfliteNode) -> Value:
@@ -220,7 +246,9 @@ OPERATORS: dict[str, _Operator] = {
     "CONCATENATION": _concatenation,
     "DEPTH_TO_SPACE": _depth_to_space,
     "GATHER": _gather,
+    "GATHER_ND": _gather_nd,
     "MIRROR_PAD": _pad,
+    "ONE_HOT": _one_hot,
     "PACK": _pack,
     "PAD": _pad,
     "PADV2": _pad,
@@ -232,6 +260,7 @@ OPERATORS: dict[str, _Operator] = {
     "SPLIT_V": _split,
     "STRIDED_SLICE": _strided_slice,
     "TILE": _tile,
+    "TOPK_V2": _top_k,
     "TRANSPOSE": _transpose,
     "TRANSPOSE_CONV": _transpose_conv,
     "UNPACK": _unpack,

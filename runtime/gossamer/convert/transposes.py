@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 from .goss_file import MAX_RANK
 from .ir import Graph, Node, Value
+
+_log = logging.getLogger(__name__)
+
+
+def report_transposes(graph: Graph) -> None:
+    """Log how many transposes are left, and where."""
+    left = [node.name for node in graph.nodes if node.op == "transpose"]
+    if left:
+        names = ", ".join(f"'{name}'" for name in left)
+        _log.info("%d transpose%s left: %s", len(left), "s" if len(left) > 1 else "", names)
 
 
 def simplify_transposes(graph: Graph) -> None:

@@ -40,6 +40,9 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     names = ", ".join(f"{layer.op} '{short_name(layer.name)}'" for layer in moving)
     took = f"{milliseconds(seconds)} in {len(moving)} of {len(explanation.layers)} layers: {names}"
     yield "moving data", took if moving else "no layer does nothing else"
+    turning = [layer for layer in explanation.layers if layer.op == "transpose"]
+    names = ", ".join(f"'{short_name(layer.name)}'" for layer in turning)
+    yield "transposes", f"{len(turning)} left: {names}" if turning else "none left"
     if explanation.folded:
         gone = ", ".join(f"{count} {name}" for name, count in sorted(explanation.folded.items()))
         yield "folded away", f"{gone}: computed during conversion, or without effect"
