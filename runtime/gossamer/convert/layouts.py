@@ -19,37 +19,44 @@ _Order = tuple[int, ...]
 
 def push_transposes(graph: Graph) -> None:
     """Turn what lies between transposes wherever that leaves fewer of them."""
-    while any(_turn_if_fewer(_Part(graph, *start)) for start in _starts(graph)):
+    while any(_turn_if_fewer(part) for part in _parts(_Edges(graph))):
         pass
 
 
-def _starts(graph: Graph) -> Iterator[tuple[Node, _Order, bool]]:
-    """Nodes behind and in front of transposes, and the order that would let these go."""
-    producers, readers = graph.producers(), _readers(graph)
-    for node in [node for node in graph.nodes if node.op == "transpose"]:
+class _Edges:
+    """What computes and what reads each value, and where each node stands."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.producers = graph, graph.producers()
+        self.positions = {node: number for number, node in enumerate(graph.nodes)}
+        self.readers: dict[Value, list[Node]] = {}
+        for node in graph.nodes:
+            for value in dict.fromkeys(node.inputs):
+                self.readers.setdefault(value, []).append(node)
+
+
+def _parts(edges: _Edges) -> Iterator[_Part]:
+    """Parts behind and in front of transposes, in the order that would let these go."""
+    for node in [node for node in edges.positions if node.op == "transpose"]:
         axes = node.attributes["axes"]
-        around = [(reader, axes) for reader in readers.get(node.output, [])]
-        if before := producers.get(node.inputs[0]):
+        around = [(reader, axes) for reader in edges.readers.get(node.output, [])]
+        if before := edges.producers.get(node.inputs[0]):
             around.append((before, _inverse(axes)))
         for start, order in around:
             if _turns(start, order):
-                yield from ((start, order, alone) for alone in (False, True))
-
-
-def _readers(graph: Graph) -> dict[Value, list[Node]]:
-    readers: dict[Value, list[Node]] = {}
-    for node in graph.nodes:
-        for value in dict.fromkeys(node.inputs):
-            readers.setdefault(value, []).append(node)
-    return readers
+                yield from (_Part(edges, start, order, alone) for alone in (False, True))
 
 
 class _Part:
-    """Nodes that may compute in another order: axis i of what they compute would be order[i]."""
+    """Nodes that may compute in another order: axis i of what they compute would be order[i].
 
-    def __init__(self, graph: Graph, start: Node, order: _Order, alone: bool) -> None:
-        self.graph, self.order, self.back = graph, order, _inverse(order)
-        self.producers, self.readers = graph.producers(), _readers(graph)
+    `alone` is the start only, else all that it is connected with.
+    """
+
+    def __init__(self, edges: _Edges, start: Node, order: _Order, alone: bool) -> None:
+        self.graph, self.positions = edges.graph, edges.positions
+        self.producers, self.readers = edges.producers, edges.readers
+        self.order, self.back = order, _inverse(order)
         self.nodes, waiting = {start}, [] if alone else [start]
         while waiting:
             for node in self.neighbours(waiting.pop()):
@@ -75,7 +82,8 @@ class _Part:
         return [value for value in values if value not in self.inside]
 
     def ordered(self) -> list[Node]:
-        return [node for node in self.graph.nodes if node in self.nodes]
+        """The nodes in the order of execution."""
+        return sorted(self.nodes, key=self.positions.__getitem__)
 
     def exits(self) -> list[tuple[Value, list[Node], bool]]:
         """What else reads what: transposes, and whether something needs the old order."""
