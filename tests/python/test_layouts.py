@@ -161,3 +161,34 @@ def test_a_bias_between_transposes_joins_the_convolution(tmp_path):
     assert check(model.build(c), tmp_path) == 0
     session = gossamer.InferenceSession(gossamer.convert(model.build(c), None))
     assert len(session.layers()) == 1
+
+
+def quantized(model: Model, value: str, scale: float) -> str:
+    names = f"scale{len(model.nodes)}", f"zero{len(model.nodes)}"
+    for number, name in zip((np.float32(scale), np.int8(0)), names, strict=True):
+        model.constants.append(numpy_helper.from_array(np.array(number), name))
+    stored = model.add("QuantizeLinear", value, *names)
+    return model.add("DequantizeLinear", stored, *names)
+
+
+def run_in_int8(turned: bool) -> np.ndarray:
+    model = Model()
+    weights = model.constant(6, 3, 1, 1)
+    a = model.add("Conv", quantized(model, "x", 0.03), weights, shape=(2, 6, 4, 5))
+    a = quantized(model, a, 0.05)
+    if turned:
+        a = quantized(model, model.turn(a, NHWC), 0.05)
+    b = quantized(model, model.add("Relu", a), 0.05)
+    b = quantized(model, model.add("Add", a, b), 0.08)
+    if turned:
+        b = quantized(model, model.turn(b, NCHW), 0.08)
+    session = gossamer.InferenceSession(gossamer.convert(model.build(b), None))
+    operators = [layer.op for layer in session.layers()]
+    assert "quantize" in operators
+    assert "transpose" not in operators
+    x = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
+    return session.run(None, {"x": x})[0]
+
+
+def test_int8_computes_the_same_bits_without_its_transposes():
+    np.testing.assert_array_equal(run_in_int8(turned=True), run_in_int8(turned=False))
