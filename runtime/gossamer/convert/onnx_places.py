@@ -9,7 +9,8 @@ import numpy as np
 
 from .arithmetic import truncate
 from .ir import Value
-from .moves import reshape_to, run_of, take, take_computed
+from .moves import MAX_PLACES, reshape_to, run_of, take, take_computed
+from .node_reader import Unsupported
 from .onnx_node import OnnxNode
 from .places import check_depth, from_front, gather_nd, one_hot, top_k
 
