@@ -286,6 +286,7 @@ def test_constants_of_bytes_are_refused(op, attributes):
 
 IMAGE, NUMBERS = (2, 4, 7, 9), (4,)
 TABLE = np.zeros(3, np.float32)
+SUPPRESS, BOXES = Op.NON_MAX_SUPPRESSION, "boxes .batch, n, 4., scores .batch"
 
 
 @pytest.mark.parametrize(
@@ -325,50 +326,15 @@ TABLE = np.zeros(3, np.float32)
         (Op.TOP_K, [IMAGE], (3, 10, 0, 0), "10 elements of axis 3"),
         (Op.TOP_K, [IMAGE], (3, 0, 0, 0), "0 elements of axis 3"),
         (Op.TOP_K, [(1 << 25,)], (0, 1, 0, 0), "at most 2.24 expected"),
-        (
-            Op.NON_MAX_SUPPRESSION,
-            [(1, 9, 4), (1, 2, 8)],
-            (1, 0.5, 0, 0.0),
-            "boxes .batch, n, 4., scores .batch",
-        ),
-        (
-            Op.NON_MAX_SUPPRESSION,
-            [(1, 9, 5), (1, 2, 9)],
-            (1, 0.5, 0, 0.0),
-            "boxes .batch, n, 4., scores .batch",
-        ),
-        (
-            Op.NON_MAX_SUPPRESSION,
-            [(2, 9, 4), (1, 2, 9)],
-            (1, 0.5, 0, 0.0),
-            "boxes .batch, n, 4., scores .batch",
-        ),
-        (
-            Op.NON_MAX_SUPPRESSION,
-            [(9, 4), (2, 9)],
-            (1, 0.5, 0, 0.0),
-            "boxes .batch, n, 4., scores .batch",
-        ),
-        (
-            Op.NON_MAX_SUPPRESSION,
-            [(1, 1 << 24, 4), (1, 1, 1 << 24)],
-            (1, 0.5, 0, 0.0),
-            "boxes .batch",
-        ),
-        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (0, 0.5, 0, 0.0), "a count"),
-        (
-            Op.NON_MAX_SUPPRESSION,
-            [(1, 9, 4), (1, 2, 9)],
-            (1, 1.5, 0, 0.0),
-            "an overlap up to 1 expected",
-        ),
-        (
-            Op.NON_MAX_SUPPRESSION,
-            [(1, 9, 4), (1, 2, 9)],
-            (1, np.nan, 0, 0.0),
-            "an overlap up to 1 expected",
-        ),
-        (Op.NON_MAX_SUPPRESSION, [(1, 9, 4), (1, 2, 9)], (1, 0.5, 0), "3 attribute words"),
+        (SUPPRESS, [(1, 9, 4), (1, 2, 8)], (1, 0.5, 0, 0.0), BOXES),
+        (SUPPRESS, [(1, 9, 5), (1, 2, 9)], (1, 0.5, 0, 0.0), BOXES),
+        (SUPPRESS, [(2, 9, 4), (1, 2, 9)], (1, 0.5, 0, 0.0), BOXES),
+        (SUPPRESS, [(9, 4), (2, 9)], (1, 0.5, 0, 0.0), BOXES),
+        (SUPPRESS, [(1, 1 << 24, 4), (1, 1, 1 << 24)], (1, 0.5, 0, 0.0), BOXES),
+        (SUPPRESS, [(1, 9, 4), (1, 2, 9)], (0, 0.5, 0, 0.0), "a count"),
+        (SUPPRESS, [(1, 9, 4), (1, 2, 9)], (1, 1.5, 0, 0.0), "an overlap up to 1 expected"),
+        (SUPPRESS, [(1, 9, 4), (1, 2, 9)], (1, np.nan, 0, 0.0), "an overlap up to 1 expected"),
+        (SUPPRESS, [(1, 9, 4), (1, 2, 9)], (1, 0.5, 0), "3 attribute words"),
         (Op.MATMUL, [(1, 2, 3), TABLE.reshape(1, 3, 1) + np.inf], (), "'x1' are not finite"),
         (Op.LAYER_NORM, [(2, 3), TABLE - np.inf, TABLE], (0.0,), "'x1' are not finite"),
         (Op.TAKE, [TABLE + np.inf, NUMBERS], (0, 0.0), "'x0' are not finite"),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .ir import Graph, Node, Value
+from .moves import keeps_order
 
 _ELEMENTWISE = {"clamp", "activation", "leaky_relu", "add", "multiply", "binary", "select"}
 _Order = tuple[int, ...]
@@ -185,8 +186,7 @@ def _inverse(order: _Order) -> _Order:
 
 def _moves(x: Value, axes: _Order) -> bool:
     """Whether a transpose is more than another shape."""
-    wide = [axis for axis in axes if x.shape[axis] > 1]
-    return wide != sorted(wide)
+    return not keeps_order(x.shape, axes)
 
 
 def _turned(value: Value, axes: _Order) -> Value:

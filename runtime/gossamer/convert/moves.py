@@ -24,13 +24,18 @@ def reshape_to(node: NodeReader, x: Value, shape: Sequence[int]) -> Value:
     return x if tuple(shape) == x.shape else node.emit("reshape", [x], shape, dtype=x.dtype)
 
 
+def keeps_order(shape: Sequence[int], axes: Sequence[int]) -> bool:
+    """Whether elements stay where they are when axes change places: only those of size 1 move."""
+    wide = [axis for axis in axes if shape[axis] > 1]
+    return wide == sorted(wide)
+
+
 def transpose(node: NodeReader, x: Value, axes: Sequence[int]) -> Value:
     """Emit x with its axes in another order."""
     if sorted(axes) != list(range(len(x.shape))):
         node.fail(f"an order of {len(x.shape)} axes expected, found {list(axes)}")
     shape = [x.shape[axis] for axis in axes]
-    wide = [axis for axis in axes if x.shape[axis] > 1]
-    if wide == sorted(wide):
+    if keeps_order(x.shape, axes):
         return reshape_to(node, x, shape)
     return node.emit("transpose", [x], shape, dtype=x.dtype, axes=tuple(axes))
 

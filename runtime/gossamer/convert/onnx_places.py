@@ -89,7 +89,7 @@ def _non_max_suppression(node: OnnxNode) -> Value:
     if most < 1:
         raise Unsupported(
             f"max_output_boxes_per_class {most} (0 where it is not given), which leaves no boxes; "
-            f"at least 1 expected"
+            "at least 1 expected"
         )
     if not 0 <= overlap <= 1:
         node.fail(f"iou_threshold from 0 to 1 expected, found {overlap}")
