@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..table import aligned
 from .report import Explanation, LayerReport
@@ -37,12 +37,11 @@ def facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield "target", f"{explanation.target}; costs {origin} {explanation.costs}"
     moving = [layer for layer in explanation.layers if layer.moves_data]
     seconds = sum(layer.predicted_seconds or 0.0 for layer in moving)
-    names = ", ".join(f"{layer.op} '{short_name(layer.name)}'" for layer in moving)
-    took = f"{milliseconds(seconds)} in {len(moving)} of {len(explanation.layers)} layers: {names}"
-    yield "moving data", took if moving else "no layer does nothing else"
-    turning = [layer for layer in explanation.layers if layer.op == "transpose"]
-    names = ", ".join(f"'{short_name(layer.name)}'" for layer in turning)
-    yield "transposes", f"{len(turning)} left: {names}" if turning else "none left"
+    took = f"{milliseconds(seconds)} in {len(moving)} of {len(explanation.layers)} layers"
+    kinds = "; ".join(_counted((layer.op, layer.name) for layer in moving))
+    yield "moving data", f"{took}: {kinds}" if moving else "no layer does nothing else"
+    turning = sum(layer.op == "transpose" for layer in explanation.layers)
+    yield "transposes", f"{turning} left" if turning else "none left"
     if explanation.folded:
         gone = ", ".join(f"{count} {name}" for name, count in sorted(explanation.folded.items()))
         yield "folded away", f"{gone}: computed during conversion, or without effect"
@@ -96,13 +95,20 @@ def shape(sizes: tuple[int, ...]) -> str:
 
 def fused(layers: tuple[LayerReport, ...]) -> list[str]:
     """Say which operators of the source model run as one, how often, and where first."""
-    kinds: dict[tuple[str, ...], list[str]] = {}
-    for layer in layers:
-        if len(layer.source) > 1:
-            kinds.setdefault(tuple(node.operator for node in layer.source), []).append(layer.name)
+    return _counted(
+        (" + ".join(node.operator for node in layer.source), layer.name)
+        for layer in layers
+        if len(layer.source) > 1
+    )
+
+
+def _counted(layers: Iterable[tuple[str, str]]) -> list[str]:
+    """Say of kinds and names of layers how many there are of each kind, and where first."""
+    kinds: dict[str, list[str]] = {}
+    for kind, name in layers:
+        kinds.setdefault(kind, []).append(name)
     return [
-        f"{' + '.join(operators)} ×{len(names)}, first '{short_name(names[0])}'"
-        for operators, names in kinds.items()
+        f"{kind} ×{len(names)}, first '{short_name(names[0])}'" for kind, names in kinds.items()
     ]
 
 
