@@ -28,7 +28,11 @@ from gossamer.image import image_to_tensor
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "tools" / "results" / "int8.json"
 EMBEDDED = "cifar10-mobilenet"
-QUANTIZED = ("tf2_mobilenet_v2_1.0_224_ptq", "mobilenet_v2_1.0_224_quant", "mobilenet_v1_0.75_192_quant")
+QUANTIZED = (
+    "tf2_mobilenet_v2_1.0_224_ptq",
+    "mobilenet_v2_1.0_224_quant",
+    "mobilenet_v1_0.75_192_quant",
+)
 CALIBRATED_WITH = 128
 
 Answers = list[int]
