@@ -1,7 +1,9 @@
 /* Pointwise convolution: the input's planes are used where they lie.
  *
  * A kernel runs all of its rows over one tile of pixels before the next. Weights that no second-level cache holds would
- * come from memory for each tile, so such a layer is cut into parts of its rows that run over all pixels in turn. */
+ * come from memory for each tile, so such a layer is cut into parts of its rows that run over all pixels in turn.
+ * Planes that no cache holds are cut, too: into groups of pixels that stay while a few rows after the other are
+ * written. */
 #include <stdio.h>
 
 #include "conv.h"
@@ -14,6 +16,8 @@ enum {
     /* What stays in a second-level cache, beside planes. Cutting 4 MB over 49 pixels gains 4 % where that cache has 1
      * MB and memory is fast. */
     PART_BYTES = 256 * 1024,
+    FAR_TILES = 64, /* of a plane from which on every other one lies in another page of memory */
+    FAR_ROWS = 16,  /* of such planes, that prefetching and translating addresses keeps up with when they are written */
 };
 
 typedef struct pointwise_state {
@@ -44,6 +48,13 @@ static void run(const goss_layer *layer)
     goss_pool_run(layer->pool, layer->output->images * state->groups * state->spmm.parts, run_task, layer);
 }
 
+/* As many of `tiles` as a second-level cache holds of planes that have `floats` in each, but not too few. */
+static size_t cached_tiles(size_t tiles, size_t floats)
+{
+    const size_t cached = PART_BYTES / (floats * sizeof(float));
+    return tiles < cached ? tiles : cached > GROUP_TILES ? cached : GROUP_TILES;
+}
+
 /* Threads share the pixels where there are many; else the rows, balanced by their blocks. Returns into how many parts
  * the rows are to be cut. */
 static size_t divide_work(const goss_layer *layer, const goss_conv *conv, pointwise_state *state)
@@ -51,18 +62,19 @@ static size_t divide_work(const goss_layer *layer, const goss_conv *conv, pointw
     const size_t stride = layer->output->stride, tasks = layer->threads > 1 ? layer->threads * TASKS_PER_THREAD : 1;
     const size_t tile = goss_spmm_tile(layer, conv->weights), tiles = (stride + tile - 1) / tile;
     const bool by_pixels = tiles >= tasks * GROUP_TILES;
+    const bool far = tiles >= FAR_TILES && conv->weights->columns * stride * sizeof(float) > PART_BYTES;
     size_t group_tiles = by_pixels ? (tiles + tasks - 1) / tasks : tiles;
-    if (conv->activation.kernel) { /* follows a group, and finds it in the cache */
-        const size_t cached = PART_BYTES / (conv->weights->rows * tile * sizeof(float));
-        if (group_tiles > cached) group_tiles = cached > GROUP_TILES ? cached : GROUP_TILES;
-    }
+    if (conv->activation.kernel) /* follows a group, and finds it in the cache */
+        group_tiles = cached_tiles(group_tiles, tile * conv->weights->rows);
+    if (far) group_tiles = cached_tiles(group_tiles, tile * conv->weights->columns);
 
     state->group_pixels = group_tiles * tile;
     state->groups = (tiles + group_tiles - 1) / group_tiles;
 
     const size_t value_bytes = goss_spmm_value_bytes(conv->weights);
-    const size_t cached = group_tiles > 1 ? (value_bytes + PART_BYTES - 1) / PART_BYTES : 1;
-    const size_t cuts = by_pixels || tasks < cached ? cached : tasks;
+    size_t cuts = group_tiles > 1 ? (value_bytes + PART_BYTES - 1) / PART_BYTES : 1;
+    if (!by_pixels && cuts < tasks) cuts = tasks;
+    if (far && cuts < conv->weights->rows / FAR_ROWS) cuts = conv->weights->rows / FAR_ROWS;
     return cuts < 1 ? 1 : cuts < GOSS_SPMM_CUTS ? cuts : GOSS_SPMM_CUTS;
 }
 
