@@ -30,7 +30,7 @@ const methods = {
     session = new NativeSession(await provided, model, { threads });
     return session.description;
   },
-  run: (inputs) => session.run(inputs),
+  run: (inputs) => ({ ...session.run(inputs), returned: inputs }),
   layers: () => session.layers(),
   profile: ({ inputs, runs }) => session.profile(inputs, runs),
   peakMacsPerSecond: () => session.peakMacsPerSecond(),
@@ -40,11 +40,19 @@ const methods = {
 
 self.addEventListener("message", async ({ data: { id, method, argument } }) => {
   try {
-    self.postMessage({ id, result: await methods[method](argument) });
+    const result = await methods[method](argument);
+    self.postMessage({ id, result }, method === "run" ? memoryOf(result) : []);
   } catch (error) {
     self.postMessage({ id, error: portable(error) });
   }
 });
+
+/** What of a run moves to the page instead of being copied.
+ * @param {{outputs: Record<string, {data: Float32Array}>, returned: Record<string, Float32Array | Uint8Array>}} run */
+function memoryOf({ outputs, returned }) {
+  const values = [...Object.values(outputs).map(({ data }) => data), ...Object.values(returned)];
+  return values.map(({ buffer }) => buffer);
+}
 
 /** @param {unknown} error */
 function portable(error) {
