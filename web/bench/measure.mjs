@@ -9,7 +9,8 @@
  * @property {number[]} inputShape  [N, C, H, W]
  * @property {number} threads
  * @property {"fixed" | "relaxed"} [simd]  Gossamer's build
- * @property {number} warmUp      runs before those that count
+ * @property {number} warmUp      at least so many runs before those that count
+ * @property {number} warmUpMs    and so much time: browsers compile a second time while the first code runs
  * @property {number} runs
  * @property {number} [layerRuns]  Gossamer: measure each layer so often, too
  */
@@ -44,7 +45,7 @@ export async function measure(task) {
   const engine = await load(task);
   let { output } = await engine.run(input);
   const readyMs = performance.now() - begin;
-  for (let run = 1; run < task.warmUp; run++) await engine.run(input);
+  for (let run = 1; run < task.warmUp || performance.now() - begin < task.warmUpMs; run++) await engine.run(input);
   const times = [];
   const callTimes = [];
   for (let run = 0; run < task.runs; run++) {
