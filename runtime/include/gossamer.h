@@ -117,7 +117,7 @@ typedef struct goss_session_info {
     uint64_t arena_bytes;        /* the one allocation that holds every intermediate tensor and scratch */
     uint64_t tensor_bytes;       /* what the same tensors and scratch would take without sharing memory */
     uint64_t largest_live_bytes; /* lower bound of arena_bytes: the most that is alive during one layer */
-    uint64_t weight_bytes;       /* weights and indices in the file, plus what planning expanded */
+    uint64_t weight_bytes;       /* weights and indices in the file, plus what loading and planning expanded */
     uint64_t macs;               /* multiply-adds of one run, zeros left out */
     uint64_t dense_macs;         /* the same with every weight present */
     const char *isa;             /* the instruction set that runs */
@@ -134,7 +134,8 @@ typedef enum goss_dtype {
     GOSS_DTYPE_F32 = 1,
     GOSS_DTYPE_U8 = 2, /* inputs only: pixels, [N][H][W][C] */
     GOSS_DTYPE_I8 = 3, /* within a model only: quantized weights */
-    GOSS_DTYPE_U7 = 4  /* within a model only: quantized tensors */
+    GOSS_DTYPE_U7 = 4, /* within a model only: quantized tensors */
+    GOSS_DTYPE_F16 = 5 /* within a file only: weights, f32 once they are loaded */
 } goss_dtype;
 
 typedef struct goss_tensor_info {

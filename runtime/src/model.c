@@ -179,13 +179,13 @@ static goss_status read_dtype(reader *r, const unsigned char *record, goss_tenso
         [GOSS_ROLE_INTERMEDIATE] = 1u << GOSS_DTYPE_F32 | 1u << GOSS_DTYPE_U7,
         [GOSS_ROLE_INPUT] = 1u << GOSS_DTYPE_F32 | 1u << GOSS_DTYPE_U8,
         [GOSS_ROLE_OUTPUT] = 1u << GOSS_DTYPE_F32,
-        [GOSS_ROLE_WEIGHTS] = 1u << GOSS_DTYPE_F32 | 1u << GOSS_DTYPE_I8,
+        [GOSS_ROLE_WEIGHTS] = 1u << GOSS_DTYPE_F32 | 1u << GOSS_DTYPE_I8 | 1u << GOSS_DTYPE_F16,
     };
     const uint32_t dtype = read_u32(record + 4);
-    if (dtype > GOSS_DTYPE_U7 || !(allowed[tensor->role] >> dtype & 1))
+    if (dtype > GOSS_DTYPE_F16 || !(allowed[tensor->role] >> dtype & 1))
         return goss_fail(r->error, GOSS_UNSUPPORTED,
                          "tensor '%.60s': dtype %u, this build knows 1 (f32) and, for inputs, 2 (u8), for weights, 3 "
-                         "(i8), for intermediates, 4 (u7)",
+                         "(i8) and 5 (f16), for intermediates, 4 (u7)",
                          tensor->name, dtype);
     tensor->dtype = (goss_dtype)dtype;
     memcpy(&tensor->scale, record + 68, sizeof tensor->scale);
@@ -360,6 +360,7 @@ goss_status goss_model_load(const void *data, size_t bytes, goss_model **model, 
 void goss_model_destroy(goss_model *model)
 {
     if (!model) return;
+    for (uint32_t i = 0; model->tensors && i < model->tensor_count; i++) goss_free(model->tensors[i].weights.expanded);
     goss_free(model->tensors);
     goss_free(model->nodes);
     goss_free(model->metadata);

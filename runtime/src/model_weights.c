@@ -2,6 +2,7 @@
 #include <float.h>
 
 #include "checked.h"
+#include "memory.h"
 #include "reader.h"
 
 /* Of block rows `listed` in number: counts and columns, at `data`. Fills in where they lie and where values begin. */
@@ -38,7 +39,31 @@ static goss_status read_index(reader *r, const goss_tensor *tensor, goss_weights
     return GOSS_OK;
 }
 
-/* ---- f32 ------------------------------------------------------------------------------------------------- */
+/* ---- f32 and f16 ----------------------------------------------------------------------------------------- */
+
+static size_t element_bytes(const goss_tensor *tensor) { return tensor->dtype == GOSS_DTYPE_F16 ? 2 : sizeof(float); }
+
+/* Half precision becomes f32, which is what kernels read. */
+static goss_status expand(reader *r, const goss_tensor *tensor, goss_weights *w)
+{
+    enum { MAGNITUDE = 0x7FFF, LARGEST = 0x7BFF, MANTISSA_DIFFERENCE = 23 - 10 };
+    const uint16_t *halves = (const void *)w->values;
+    size_t bytes = 0;
+    if (checked_multiply(w->elements, sizeof(float), &bytes) && checked_add(bytes, GOSS_ALIGNMENT, &bytes))
+        w->expanded = goss_alloc_zeroed(bytes); /* kernels may read behind, as they may in the file */
+    if (!w->expanded) return goss_fail_out_of_memory(r->error, bytes, "weights in f32");
+
+    for (size_t i = 0; i < w->elements; i++) {
+        const uint32_t magnitude = halves[i] & (uint32_t)MAGNITUDE, bits = magnitude << MANTISSA_DIFFERENCE;
+        if (magnitude > LARGEST) return CORRUPT(r, "weights '%.60s': stored value %zu is not finite", tensor->name, i);
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        w->expanded[i] = value * (halves[i] > MAGNITUDE ? -0x1p112f : 0x1p112f); /* exponents: 127 - 15 */
+    }
+    w->values = w->expanded;
+    w->bytes += bytes;
+    return GOSS_OK;
+}
 
 static goss_status check_numbers(reader *r, const goss_tensor *tensor, goss_weights *w)
 {
@@ -59,9 +84,9 @@ static goss_status read_f32_sparse(reader *r, const goss_tensor *tensor, goss_we
     if (status) return status;
     w->values = (const float *)(const void *)(data + values_offset);
     for (size_t row = 0; row < listed; row++) w->elements += (size_t)w->counts[row] * (row < whole ? w->block_rows : 1);
-    if (w->bytes - values_offset != w->elements * sizeof(float))
+    if (w->bytes - values_offset != w->elements * element_bytes(tensor))
         return CORRUPT(r, "weights '%.60s': %zu bytes of values, %zu expected", tensor->name, w->bytes - values_offset,
-                       w->elements * sizeof(float));
+                       w->elements * element_bytes(tensor));
     return GOSS_OK;
 }
 
@@ -78,11 +103,11 @@ static goss_status read_f32(reader *r, const goss_tensor *tensor, goss_weights *
         w->values = (const float *)(const void *)data;
         w->elements = w->all;
         w->blocks = (w->rows / w->block_rows + w->rows % w->block_rows) * w->columns;
-        if (w->bytes != (uint64_t)w->elements * sizeof(float))
-            return CORRUPT(r, "weights '%.60s': %zu bytes, %zu elements of 4 expected", tensor->name, w->bytes,
-                           w->elements);
+        if (w->bytes != (uint64_t)w->elements * element_bytes(tensor))
+            return CORRUPT(r, "weights '%.60s': %zu bytes, %zu elements of %zu expected", tensor->name, w->bytes,
+                           w->elements, element_bytes(tensor));
     }
-    return check_numbers(r, tensor, w);
+    return tensor->dtype == GOSS_DTYPE_F16 ? expand(r, tensor, w) : check_numbers(r, tensor, w);
 }
 
 /* ---- i8 -------------------------------------------------------------------------------------------------- */

@@ -61,12 +61,18 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="compute in f32 what the source has quantized, with the numbers that it stands for",
     )
+    parser.add_argument(
+        "--weights",
+        choices=("f32", "f16"),
+        default="f32",
+        help="f16 rounds weights to half precision: half of the file, computed in f32",
+    )
     parser.add_argument("--labels", metavar="FILE", help="class names in order, one a line")
 
 
 def _run(options: argparse.Namespace) -> int:
-    # what a quantized model loses, and what moves data
-    with saying("gossamer.convert.int8"), saying("gossamer.convert.transposes"):
+    # what a quantized model loses, what moves data, what does not fit f16
+    with saying(*(f"gossamer.convert.{part}" for part in ("int8", "transposes", "halves"))):
         return _write_converted(options)
 
 
@@ -82,6 +88,7 @@ def _write_converted(options: argparse.Namespace) -> int:
         storage=dict(options.storage),
         pixels=options.pixels,
         dequantize=options.dequantize,
+        weights=options.weights,
     )
     print(f"{options.destination}: {len(written):,} bytes")
     return 0

@@ -41,14 +41,16 @@ def show_step(what: str, done: int, total: int) -> None:
 
 
 @contextmanager
-def saying(logger: str) -> Iterator[None]:
-    """Show on stderr what a part of the package logs."""
-    log, handler = logging.getLogger(logger), logging.StreamHandler(sys.stderr)
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
+def saying(*loggers: str) -> Iterator[None]:
+    """Show on stderr what parts of the package log."""
+    handler = logging.StreamHandler(sys.stderr)
+    levels = {log: log.level for log in map(logging.getLogger, loggers)}
+    for log in levels:
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
     try:
         yield
     finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
+        for log, level in levels.items():
+            log.removeHandler(handler)
+            log.setLevel(level)

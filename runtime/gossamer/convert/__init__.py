@@ -32,13 +32,14 @@ def convert(
     pixels: str | None = None,
     example_inputs: torch.Tensor | Sequence[torch.Tensor] | None = None,
     dequantize: bool = False,
+    weights: str = "f32",
 ) -> bytes:
     """Convert an ONNX, TensorFlow Lite or PyTorch model to a ``.goss`` file.
 
     Batch normalization is folded into the weights, activations into the layers before them, and
     weights that contain enough zeros are stored sparse: in the way that, by measured costs, runs
     fastest. The file runs everywhere, whatever it was chosen for. Nothing is pruned, and nothing
-    rounded that is not quantized in `src`.
+    rounded that is not quantized in `src`, unless `weights` says so.
 
     What is quantized there (QuantizeLinear and DequantizeLinear in ONNX, tensors of 8 bits in
     TensorFlow Lite) runs in int8. Weights keep their numbers and scales where these are symmetric
@@ -83,6 +84,11 @@ def convert(
         Only their shapes and dtypes matter, and become the model's.
     dequantize
         Whether to compute with the real numbers that quantized ones stand for, in f32.
+    weights
+        "f16" rounds the weights of convolutions and fully connected layers to half precision, which
+        takes half of the file; they are f32 again when it is loaded, so a run takes as long. A
+        layer whose weights f16 is too narrow for stays as it is, which is logged. "f32" rounds
+        nothing; what f16 holds as it is is stored so anyway.
 
     Returns
     -------
@@ -97,8 +103,8 @@ def convert(
         The engine cannot run the model. Lists every operator it lacks. Or PyTorch cannot export it.
         Or `pixels` is asked for, and the input is not read by one convolution.
     InputError
-        `batch`, `dims`, `metadata`, `target`, `storage`, `pixels` or `example_inputs` does not fit,
-        `costs` cannot be read, or `dst` cannot be written.
+        `batch`, `dims`, `metadata`, `target`, `storage`, `pixels`, `example_inputs` or `weights`
+        does not fit, `costs` cannot be read, or `dst` cannot be written.
     MissingDependencyError
         A package that conversion needs is not installed.
 
@@ -113,10 +119,12 @@ def convert(
             raise InputError(
                 f"dims '{name}': a whole number of at least 1 expected, found {size!r}"
             )
+    if weights not in ("f32", "f16"):
+        raise InputError(f"weights: 'f32' or 'f16' expected, found {weights!r}")
     try:
         import numpy as np
 
-        from . import cost_model, importing, int8, lower, passes, transposes, write
+        from . import cost_model, halves, importing, int8, lower, passes, transposes, write
     except ImportError as error:
         raise MissingDependencyError(
             f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
@@ -134,6 +142,8 @@ def convert(
             passes.take_pixels(graph, *write.take_normalization(texts, pixels))
         if not dequantize:
             graph = int8.quantize_as_source(graph)
+        if weights == "f16":
+            halves.round_weights(graph)
         data = lower.lower(graph, texts, table, storage)
     if dst is not None:
         write.write_atomically(data, dst)

@@ -56,6 +56,7 @@ class Dtype(IntEnum):
     U8 = 2
     I8 = 3
     U7 = 4
+    F16 = 5
 
 
 class Storage(IntEnum):

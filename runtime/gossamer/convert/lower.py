@@ -160,16 +160,17 @@ class _Lowering:
         if (value, use, asked) in self.numbers:
             return self.numbers[value, use, asked]
         choice = storage_of(node, self.costs, asked, position)
-        if value.dtype == "i8":
-            how = (choice.block_rows, choice.storage)
+        how, dtype = (choice.block_rows, choice.storage), value.dtype
+        if dtype == "i8":
             packed = pack.pack_i8_weights(value.data, value.scales, *how)
         else:
-            packed = pack.pack_weights(value.data, choice.block_rows, choice.storage)
+            halves = use not in (Use.BIAS, Use.TABLE) and pack.fits_half(value.data)
+            dtype = "f16" if halves else "f32"
+            packed = pack.pack_weights(value.data, *how, dtype)
         if use not in (Use.BIAS, Use.TABLE):
             _log.info("%s: %s", node.name, choice.reason)
-        dtype = Dtype.I8 if value.dtype == "i8" else Dtype.F32
         shape = value.data.shape or (1,)
-        tensor = goss_file.Tensor(value.name, Role.WEIGHTS, shape, packed, dtype)
+        tensor = goss_file.Tensor(value.name, Role.WEIGHTS, shape, packed, Dtype[dtype.upper()])
         return self.add((value, use, asked), tensor)
 
     def check_finite(self, node: ir.Node, value: ir.Value) -> None:

@@ -21,6 +21,7 @@ QUAD = 4  # of channels
 DENSE = "dense"
 NOISE = 0.03  # a difference in measured costs that says nothing; larger blocks need fewer indices
 
+HALVED_FROM = 1 << 10  # weights: the tables, biases and tests of fewer are not worth a conversion
 MANY_PIXELS = 1 << 10
 BREAK_EVEN_STEPS = 12  # of a bisection: to 1 / 4096
 
@@ -37,14 +38,14 @@ class Use(Enum):
 
 # fully_connected.c: so many rows are turned into planes, as the pixels of a convolution are.
 MANY_ROWS = 8
-_WEIGHTED = ("conv", "conv_pixels", "fully_connected")
+WEIGHTED = ("conv", "conv_pixels", "fully_connected")
 
 
 def use_of_input(node: Node, position: int) -> Use:
     """What a constant input of a node is for."""
     if node.op == "resize":
         return Use.TABLE
-    if position >= 2 or node.op not in _WEIGHTED:
+    if position >= 2 or node.op not in WEIGHTED:
         return Use.BIAS
     if node.op == "fully_connected":
         return Use.CONV if has_many_rows(node) else Use.FULLY_CONNECTED
@@ -53,7 +54,7 @@ def use_of_input(node: Node, position: int) -> Use:
 
 def has_matrix(node: Node) -> bool:
     """Whether a node's weights can be stored in several ways."""
-    return node.op in _WEIGHTED and use_of_input(node, 1) is not Use.DEPTHWISE
+    return node.op in WEIGHTED and use_of_input(node, 1) is not Use.DEPTHWISE
 
 
 def has_many_rows(node: Node) -> bool:
@@ -271,25 +272,51 @@ def _pack_sparse(whole: np.ndarray, rest: np.ndarray) -> tuple[int, bytes]:
     return int(present.sum()), _index(present) + blocks.tobytes() + rest[rest != 0].tobytes()
 
 
-def pack_weights(weights: np.ndarray, block_rows: int, storage: Storage) -> PackedWeights:
+def round_to_half(weights: np.ndarray) -> np.ndarray | None:
+    """Round f32 weights ``(rows, ...)`` to what f16 holds.
+
+    Returns
+    -------
+    ndarray of float32 or None
+        None where that loses more than the last bits: a weight is too large, or all of a row are
+        so small that f16 has fewer bits for them.
+    """
+    largest = np.abs(as_matrix(weights)).max(axis=1)
+    smallest = np.finfo(np.float16).smallest_normal
+    if largest.max() > np.finfo(np.float16).max or ((largest > 0) & (largest < smallest)).any():
+        return None
+    return weights.astype(np.float16).astype(np.float32)
+
+
+def fits_half(weights: np.ndarray) -> bool:
+    """Whether f16 holds weights as they are, and they are enough for that to matter."""
+    with np.errstate(over="ignore"):
+        return weights.size >= HALVED_FROM and np.array_equal(weights, weights.astype(np.float16))
+
+
+def pack_weights(
+    weights: np.ndarray, block_rows: int, storage: Storage, dtype: str = "f32"
+) -> PackedWeights:
     """Write a weight tensor in the bytes of section 10.
 
     Parameters
     ----------
     weights
-        Finite, shape ``(rows, ...)``; stored as f32.
+        Finite, shape ``(rows, ...)``.
     block_rows
         1, 2, 4 or 8 consecutive rows that are stored together; ``rows % block_rows`` remaining
         rows are stored one by one.
     storage
         Sparse leaves out the blocks whose weights are all zero.
+    dtype
+        "f32", or "f16" for weights that `fits_half`.
 
     Returns
     -------
     PackedWeights
         Ready for `goss_file.Tensor`.
     """
-    matrix = as_matrix(np.ascontiguousarray(weights, dtype="<f4"))
+    matrix = as_matrix(np.ascontiguousarray(weights, dtype="<f2" if dtype == "f16" else "<f4"))
     rows = len(matrix) // block_rows * block_rows
     whole = matrix[:rows].reshape(-1, block_rows, matrix.shape[1])
     if storage is Storage.DENSE:

@@ -48,14 +48,17 @@ def read_graph(data: bytes, source: str) -> Graph:
     for record in goss_file.TENSOR_RECORD.iter_unpack(sections[Section.TENSORS]):
         name, dtype, role, rank, *rest, scale, zero_point = record
         shape = tuple(rest[:rank]) or None
-        value = Value(text(name), shape, dtype=Dtype(dtype).name.lower())
+        halves = dtype == Dtype.F16  # a way to store f32, which `lower` chooses anew
+        value = Value(text(name), shape, dtype="f32" if halves else Dtype(dtype).name.lower())
         value.scale, value.zero_point = scale, zero_point
         if role == Role.WEIGHTS and dtype == Dtype.I8:
             value.data, value.scales, value.pattern = _i8_weights(
                 shape, rest[6:], sections[Section.WEIGHTS]
             )
         elif role == Role.WEIGHTS:
-            value.data, value.pattern = _weights(shape, rest[6:], sections[Section.WEIGHTS])
+            value.data, value.pattern = _weights(
+                shape, rest[6:], sections[Section.WEIGHTS], "<f2" if halves else "<f4"
+            )
         elif role == Role.INPUT:
             inputs.append(value)
         elif role == Role.OUTPUT:
@@ -175,20 +178,24 @@ _ATTRIBUTES: dict[str, Callable[[bytes], dict[str, Any]]] = {
 # ---- Weights: sections 10 and 11 -----------------------------------------------------------------
 
 
-def _weights(shape: tuple[int, ...], fields: list[int], section: bytes) -> tuple[np.ndarray, str]:
+def _weights(
+    shape: tuple[int, ...], fields: list[int], section: bytes, element: str
+) -> tuple[np.ndarray, str]:
     block_rows, storage, offset, size, blocks = fields
     data = section[offset : offset + size]
     matrix = np.zeros((shape[0], int(np.prod(shape[1:], dtype=np.int64))), np.float32)
     whole = len(matrix) // block_rows * block_rows
     parts = [(matrix[:whole], block_rows), (matrix[whole:], 1)]
     if storage == Storage.DENSE:
-        values = np.frombuffer(data, "<f4")
+        values = np.frombuffer(data, element)
         for part, rows in parts:
             packed, values = values[: part.size], values[part.size :]
             blocks_of = packed.reshape(len(part) // rows, matrix.shape[1], rows)
             part[:] = blocks_of.swapaxes(1, 2).reshape(part.shape)
         return matrix.reshape(shape), f"{block_rows}x1"
-    for part, rows, block_row, columns, values in _sparse(data, parts, matrix.shape[1], blocks):
+    for part, rows, block_row, columns, values in _sparse(
+        data, parts, matrix.shape[1], blocks, element
+    ):
         lines = part.reshape(-1, rows, matrix.shape[1])
         lines[block_row, :, columns] = values.reshape(-1, rows)
     return matrix.reshape(shape), f"{block_rows}x1"
@@ -205,12 +212,12 @@ def _index(
 
 
 def _sparse(
-    data: bytes, parts: list[tuple[np.ndarray, int]], columns: int, blocks: int
+    data: bytes, parts: list[tuple[np.ndarray, int]], columns: int, blocks: int, element: str
 ) -> Iterator[tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]]:
     """Give each part with the block rows, columns and values of its blocks."""
     block_rows = [len(part) // rows for part, rows in parts]
     counts, column, values = _index(data, sum(block_rows), columns, blocks)
-    values = np.frombuffer(values, "<f4")
+    values = np.frombuffer(values, element)
     for (part, rows), lines in zip(parts, block_rows, strict=True):
         mine, counts = counts[:lines], counts[lines:]
         row, stored = np.repeat(np.arange(lines), mine), int(mine.sum())
