@@ -104,6 +104,19 @@ def test_the_same_arguments_give_the_same_bytes(dense: Path) -> None:
     assert pruned(dense, **options)[0] == pruned(dense, **options)[0]
 
 
+def test_what_stays_may_take_half_of_the_file(dense: Path, tmp_path: Path) -> None:
+    whole, half = tmp_path / "whole.goss", tmp_path / "half.goss"
+    arguments = ["prune", str(dense), "--sparsity", "0.4"]
+    assert (
+        cli.main([*arguments, str(whole)])
+        == cli.main([*arguments, str(half), "--weights", "f16"])
+        == 0
+    )
+    assert half.stat().st_size < 0.75 * whole.stat().st_size
+    x = images(1)
+    np.testing.assert_allclose(scores(half, x), scores(whole, x), atol=0.02)
+
+
 def test_nothing_asked_nothing_lost(dense: Path) -> None:
     content, report = pruned(dense, sparsity=0.0, data=images(2))
     assert report.layers == ()
@@ -352,6 +365,7 @@ def test_a_single_black_picture_is_too_little_but_does_no_harm(tmp_path: Path) -
             r"shape \[1, 3, 32, 32\]",
         ),
         ({"sparsity": 0.5, "target": "abacus"}, "abacus"),
+        ({"sparsity": 0.5, "weights": "bf16"}, "weights: 'f32' or 'f16'"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(dense: Path, options, message) -> None:

@@ -49,6 +49,9 @@ def add_to(commands: Commands) -> None:
         "--no-rearrange", action="store_true", help="leave the channels where they are"
     )
     parser.add_argument("--no-reconstruct", action="store_true", help="do not refit what stays")
+    parser.add_argument(
+        "--weights", choices=("f32", "f16"), default="f32", help="as in convert (default: f32)"
+    )
     add_output_options(parser)
 
 
@@ -70,6 +73,7 @@ def _run(options: argparse.Namespace) -> int:
         target=options.target,
         costs=options.costs,
         metadata=metadata_of(options),
+        weights=options.weights,
         progress=show_step if show else None,
     )
     if show:

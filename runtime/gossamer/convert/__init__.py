@@ -119,8 +119,6 @@ def convert(
             raise InputError(
                 f"dims '{name}': a whole number of at least 1 expected, found {size!r}"
             )
-    if weights not in ("f32", "f16"):
-        raise InputError(f"weights: 'f32' or 'f16' expected, found {weights!r}")
     try:
         import numpy as np
 
@@ -129,7 +127,7 @@ def convert(
         raise MissingDependencyError(
             f"conversion needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
         ) from error
-    texts = write.check_metadata(metadata or {})
+    texts, halved = write.check_metadata(metadata or {}), halves.are_asked(weights)
     with np.errstate(all="ignore"):  # what is not finite is reported with the layer that has it
         table = cost_model.load(target, costs)
         if table.caveat:
@@ -142,7 +140,7 @@ def convert(
             passes.take_pixels(graph, *write.take_normalization(texts, pixels))
         if not dequantize:
             graph = int8.quantize_as_source(graph)
-        if weights == "f16":
+        if halved:
             halves.round_weights(graph)
         data = lower.lower(graph, texts, table, storage)
     if dst is not None:

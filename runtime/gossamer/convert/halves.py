@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import logging
 
+from ..errors import InputError
 from . import pack
 from .ir import Graph
 
 _log = logging.getLogger("gossamer.convert.halves")
+
+
+def are_asked(weights: str) -> bool:
+    """Whether "f16", rather than "f32", is asked for; another word is an `InputError`."""
+    if weights not in ("f32", "f16"):
+        raise InputError(f"weights: 'f32' or 'f16' expected, found {weights!r}")
+    return weights == "f16"
 
 
 def round_weights(graph: Graph) -> None:

@@ -32,6 +32,7 @@ def prune(
     target: str = "wasm_relaxed",
     costs: str | os.PathLike[str] | None = None,
     metadata: Mapping[str, str] | None = None,
+    weights: str = "f32",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> PruneReport:
     """Prune a network in blocks that run fast, and refit what stays.
@@ -78,6 +79,8 @@ def prune(
         As `convert` takes them: the instruction set to store and to predict for.
     metadata
         As `convert` takes it; replaces what a ``.goss`` file says under the same keys.
+    weights
+        As `convert` takes it: "f32" or "f16".
     progress
         Called with what is being done, how many of it are done, and how many there are.
 
@@ -131,5 +134,6 @@ def prune(
         exclude=exclude,
         costs=one_shot.load_costs(target, costs),
         metadata=metadata or {},
+        weights=weights,
         progress=progress or one_shot.quiet,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..convert import lower, pack, prediction, write
+from ..convert import halves, lower, pack, prediction, write
 from ..convert.cost_model import CostModel
 from ..convert.cost_model import load as load_costs
 from ..convert.ir import Graph, Node, Value
@@ -125,11 +125,13 @@ def run(
     exclude: Sequence[str],
     costs: CostModel,
     metadata: Mapping[str, str],
+    weights: str,
     progress: Progress,
 ) -> PruneReport:
     """Do what `gossamer.prune` says."""
     if limit < 1:
         raise InputError(f"limit: at least 1 expected, found {limit!r}")
+    halved = halves.are_asked(weights)
     graph, texts = read_network(src, metadata)
     layers = _prunable(graph, exclude)
     before = prediction.predict(graph, costs).seconds
@@ -162,6 +164,8 @@ def run(
     for node in graph.nodes:
         for value in node.inputs:
             value.pattern = None  # the storage is chosen anew
+    if halved:
+        halves.round_weights(graph)
     content = lower.lower(graph, texts, costs)
     if dst is not None:
         write.write_atomically(content, dst)
