@@ -96,6 +96,7 @@ def prune_in_training(
         options,
         name=f"{pattern}-{sparsity:g}-{method.replace(' ', '-')}-{epochs}",
         epochs=epochs,
+        peak_rate=options.rate,
         warmup=0.05,
         seed=2,
         cutmix=options.cutmix,

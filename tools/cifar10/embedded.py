@@ -1,4 +1,4 @@
-"""The embedded network: dense in two phases, then its sparse twin, the model file and its card."""
+"""The embedded network: two dense phases and a sparse one, the model file and its card."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from images import CROP_PADDING, IMAGE_MEAN, IMAGE_SCALE, LABELS, ImageSet, norm
 from network import (
     BLOCKS,
     COARSE_STRIDED,
+    FINE_STRIDED,
     STEM,
     STRIDED,
     MobileNetV1,
+    equalize_filters,
     pointwise_layers,
     write_model,
 )
@@ -72,9 +74,11 @@ def new_model(options: argparse.Namespace, strided: Sequence[int] = STRIDED) -> 
     return MobileNetV1(options.width, strided).to(memory_format=torch.channels_last)
 
 
-def continued(options: argparse.Namespace, before: MobileNetV1) -> MobileNetV1:
+def continued(
+    options: argparse.Namespace, before: MobileNetV1, strided: Sequence[int] = STRIDED
+) -> MobileNetV1:
     """Copy the network that an earlier phase ended with."""
-    model = new_model(options)
+    model = new_model(options, strided)
     model.load_state_dict(before.state_dict())
     return model
 
@@ -82,7 +86,6 @@ def continued(options: argparse.Namespace, before: MobileNetV1) -> MobileNetV1:
 def phase_of(options: argparse.Namespace, *, seed: int, **own: Any) -> Phase:
     """Describe a phase by what all of them share, and what is its own; `seed` counts phases."""
     return Phase(
-        peak_rate=options.rate,
         seed=options.seed + seed,
         label_smoothing=options.label_smoothing,
         cutout=options.cutout,
@@ -96,6 +99,7 @@ def coarse_trainer(options: argparse.Namespace, train: ImageSet) -> Trainer:
         options,
         name="coarse",
         epochs=options.coarse_epochs,
+        peak_rate=options.rate,
         warmup=0.1,
         seed=0,
     )
@@ -111,6 +115,7 @@ def dense_trainer(options: argparse.Namespace, coarse: MobileNetV1, images: int)
         options,
         name="dense",
         epochs=options.dense_epochs,
+        peak_rate=options.rate,
         warmup=0.1,
         seed=1,
         cutmix=options.cutmix,
@@ -120,15 +125,15 @@ def dense_trainer(options: argparse.Namespace, coarse: MobileNetV1, images: int)
 
 
 def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int) -> Trainer:
-    """Set up the sparse phase, which starts from the dense weights."""
+    """Set up the last phase: dense weights lose most of theirs while planes are larger."""
     early = len(BLOCKS) - LATE_LAYERS
     phase = phase_of(
         options,
         name="sparse",
         epochs=options.sparse_epochs,
+        peak_rate=options.sparse_rate,
         warmup=0.05,
         seed=2,
-        cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
         sides=tuple(options.sparse_sides),
         sparsities=(options.sparsity,) * early + (options.late_sparsity,) * LATE_LAYERS,
@@ -136,7 +141,9 @@ def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int)
         rearrange=options.pattern != "1x1",
         ramp_end=options.ramp_end,
     )
-    return Trainer(phase, settings_of(options), continued(options, dense), images)
+    model = continued(options, dense, FINE_STRIDED)
+    equalize_filters(model)
+    return Trainer(phase, settings_of(options), model, images)
 
 
 def train_dense(options: argparse.Namespace, train: ImageSet, validation: ImageSet) -> Dense:
@@ -230,7 +237,8 @@ def write_card(path: Path, result: Result, options: argparse.Namespace, command:
     sides = {key: listed(vars(options)[key]) for key in ("dense_sides", "sparse_sides")}
     text = CARD.read_text(encoding="utf-8").format(
         **vars(options) | {"imagenet": options.imagenet.name, "command": command} | sides,
-        strides=listed(STRIDED),
+        strides=listed(FINE_STRIDED),
+        dense_strides=listed(STRIDED),
         coarse_strides=listed(COARSE_STRIDED),
         file_bytes=path.stat().st_size,
         mean=" ".join(map(str, IMAGE_MEAN)),

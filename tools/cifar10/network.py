@@ -15,6 +15,7 @@ import gossamer
 STEM, BLOCKS = 32, (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDED = (2, 4, 12)  # counted from 1
 COARSE_STRIDED = (2, 4, 6, 12)  # in the first phase of training
+FINE_STRIDED = (2, 6, 12)  # in the last one
 
 
 def conv_bn_relu6(
@@ -61,6 +62,23 @@ def pointwise_layers(model: nn.Module) -> dict[str, nn.Conv2d]:
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1)
     }
+
+
+@torch.no_grad()
+def equalize_filters(model: MobileNetV1) -> None:
+    """Give every filter length 1 and let batch normalisation undo it.
+
+    What a network computes stays. How fast it learns does not: the gradient of normalised weights
+    shrinks with their length and moves them by that much less again, so that the long filters
+    which came with ImageNet's weights hardly change at all.
+    """
+    for conv, norm, _ in model.features:
+        lengths = conv.weight.flatten(1).norm(dim=1).clamp_min(1e-6)
+        deviation = (norm.running_var + norm.eps).sqrt()
+        conv.weight /= lengths.view(-1, 1, 1, 1)
+        norm.running_mean /= lengths
+        norm.running_var /= lengths.square()
+        norm.weight *= lengths * (norm.running_var + norm.eps).sqrt() / deviation
 
 
 def export_onnx(model: MobileNetV1, path: Path) -> None:
