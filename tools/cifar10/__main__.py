@@ -43,7 +43,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add("--weight-decay", type=float, default=2e-4)
     add("--label-smoothing", type=float, default=0.1)
     add("--cutout", type=int, default=8, help="side of the erased square in pixels")
-    add("--plain-epochs", type=int, default=4, help="at the end, without cutout and CutMix")
+    add("--plain-epochs", type=int, default=4, help="at the end of pruning, without cutout and CutMix")
     add("--cutmix", type=float, default=0.3, help="share of batches, in the dense phase")
     add("--ramp-end", type=float, default=0.4, help="share of the sparse phase spent pruning")
     add("--prune-every", type=int, default=100, help="steps between two prunings")
@@ -63,15 +63,18 @@ def add_embedded_options(parser: argparse.ArgumentParser) -> None:
     )
     models = ROOT / "runtime" / "gossamer" / "models"
     add("--models", type=Path, default=models, help="folder of the .goss file and its card")
-    kept = "train the sparse phase only, from the dense weights in tools/checkpoints"
+    kept = "train the sparse phases only, from the dense weights in tools/checkpoints"
     add("--from-dense-twin", action="store_true", help=kept)
     add("--coarse-epochs", type=int, default=12)
     add("--dense-epochs", type=int, default=12)
     add("--sparse-epochs", type=int, default=38)
-    add("--sparse-rate", type=float, default=0.015, help="peak learning rate of the sparse phase")
+    add("--sparse-rate", type=float, default=0.015, help="peak learning rate of the last phases")
+    add("--fixed-epochs", type=int, default=30)
+    add("--fixed-cutmix", type=float, default=0.5, help="share of batches, in the last phase")
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
     add("--dense-sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
     add("--sparse-sides", type=int, nargs="+", default=[24, 28, 28, 32], help=pixels)
+    add("--fixed-sides", type=int, nargs="+", default=[28, 32, 32], help=pixels)
     add("--pattern", default="1x1", help="blocks of output x input channels")
     add("--sparsity", type=float, default=0.85, help="share of zeros in a pointwise layer")
     add("--late-sparsity", type=float, default=0.95, help="the same in the last two of them")

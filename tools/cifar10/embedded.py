@@ -1,4 +1,4 @@
-"""The embedded network: two dense phases and a sparse one, the model file and its card."""
+"""The embedded network: two dense phases and two sparse ones, the model file and its card."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ LATE_LAYERS = 2  # hold half of the weights
 
 
 @dataclass(frozen=True)
-class Dense:
-    """The trained dense network, and the minutes that each of its phases took."""
+class Trained:
+    """A trained network, and the minutes that each of its phases took."""
 
     model: MobileNetV1
     minutes: tuple[float, ...]
@@ -124,20 +124,28 @@ def dense_trainer(options: argparse.Namespace, coarse: MobileNetV1, images: int)
     return Trainer(phase, settings_of(options), continued(options, coarse), images)
 
 
-def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int) -> Trainer:
-    """Set up the last phase: dense weights lose most of theirs while planes are larger."""
+def sparse_phase(options: argparse.Namespace, **own: Any) -> Phase:
+    """Describe a phase with zeros by what both of them share, and what is its own."""
     early = len(BLOCKS) - LATE_LAYERS
-    phase = phase_of(
+    return phase_of(
+        options,
+        peak_rate=options.sparse_rate,
+        warmup=0.05,
+        sparsities=(options.sparsity,) * early + (options.late_sparsity,) * LATE_LAYERS,
+        pattern=options.pattern,
+        **own,
+    )
+
+
+def pruning_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int) -> Trainer:
+    """Set up the third phase: dense weights lose most of theirs while planes are larger."""
+    phase = sparse_phase(
         options,
         name="sparse",
         epochs=options.sparse_epochs,
-        peak_rate=options.sparse_rate,
-        warmup=0.05,
         seed=2,
         plain_epochs=options.plain_epochs,
         sides=tuple(options.sparse_sides),
-        sparsities=(options.sparsity,) * early + (options.late_sparsity,) * LATE_LAYERS,
-        pattern=options.pattern,
         rearrange=options.pattern != "1x1",
         ramp_end=options.ramp_end,
     )
@@ -146,16 +154,42 @@ def sparse_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int)
     return Trainer(phase, settings_of(options), model, images)
 
 
-def train_dense(options: argparse.Namespace, train: ImageSet, validation: ImageSet) -> Dense:
+def fixed_trainer(options: argparse.Namespace, sparse: MobileNetV1, images: int) -> Trainer:
+    """Set up the last phase, in which zeros stay where they are."""
+    phase = sparse_phase(
+        options,
+        name="fixed",
+        epochs=options.fixed_epochs,
+        seed=3,
+        cutmix=options.fixed_cutmix,
+        sides=tuple(options.fixed_sides),
+    )
+    model = continued(options, sparse, FINE_STRIDED)
+    equalize_filters(model)
+    return Trainer(phase, settings_of(options), model, images)
+
+
+def train_dense(options: argparse.Namespace, train: ImageSet, validation: ImageSet) -> Trained:
     """Run what is missing of the first two phases."""
     coarse = coarse_trainer(options, train)
     coarse.fit(train, validation)
     dense = dense_trainer(options, coarse.model, len(train))
     dense.fit(train, validation)
-    return Dense(dense.model, (coarse.seconds / 60, dense.seconds / 60))
+    return Trained(dense.model, (coarse.seconds / 60, dense.seconds / 60))
 
 
-def save_dense_twin(dense: Dense) -> None:
+def train_sparse(
+    options: argparse.Namespace, dense: Trained, train: ImageSet, validation: ImageSet
+) -> Trained:
+    """Run what is missing of the last two phases."""
+    pruning = pruning_trainer(options, dense.model, len(train))
+    pruning.fit(train, validation)
+    fixed = fixed_trainer(options, pruning.model, len(train))
+    fixed.fit(train, validation)
+    return Trained(fixed.model, (pruning.seconds / 60, fixed.seconds / 60))
+
+
+def save_dense_twin(dense: Trained) -> None:
     """Keep the dense weights, which take an hour to train, for comparisons and other prunings."""
     state = dense.model.state_dict().items()
     half = {key: v.half() if v.is_floating_point() else v for key, v in state}
@@ -163,13 +197,13 @@ def save_dense_twin(dense: Dense) -> None:
     torch.save({"minutes": dense.minutes, "model": half}, DENSE_TWIN)
 
 
-def load_dense_twin() -> Dense:
+def load_dense_twin() -> Trained:
     """Read the dense weights that are kept."""
     kept = torch.load(DENSE_TWIN, weights_only=True)
     width = len(kept["model"]["features.0.0.weight"]) / STEM
     model = MobileNetV1(width).to(memory_format=torch.channels_last)
     model.load_state_dict(kept["model"])
-    return Dense(model.eval(), kept["minutes"])
+    return Trained(model.eval(), kept["minutes"])
 
 
 # --- result ---------------------------------------------------------------------------------
@@ -180,7 +214,7 @@ def zero_share(array: torch.Tensor) -> float:
     return (array == 0).double().mean().item()
 
 
-def measure(dense: Dense, sparse: Trainer, validation: ImageSet) -> Result:
+def measure(dense: Trained, sparse: Trained, validation: ImageSet) -> Result:
     """Evaluate the dense and the sparse network and count the zeros."""
     zeros = {
         f"block {number}": ((layer.out_channels, layer.in_channels), zero_share(layer.weight))
@@ -191,7 +225,7 @@ def measure(dense: Dense, sparse: Trainer, validation: ImageSet) -> Result:
         sparse_top1=top1(sparse.model, validation),
         images=len(validation),
         zeros=zeros,
-        minutes=(*dense.minutes, sparse.seconds / 60),
+        minutes=dense.minutes + sparse.minutes,
     )
 
 
@@ -234,7 +268,10 @@ def write_card(path: Path, result: Result, options: argparse.Namespace, command:
         f"| {name} | {outputs} × {inputs} | {share:.2%} |"
         for name, ((outputs, inputs), share) in result.zeros.items()
     )
-    sides = {key: listed(vars(options)[key]) for key in ("dense_sides", "sparse_sides")}
+    sides = {
+        f"{phase}_sides": listed(vars(options)[f"{phase}_sides"])
+        for phase in ("dense", "sparse", "fixed")
+    }
     text = CARD.read_text(encoding="utf-8").format(
         **vars(options) | {"imagenet": options.imagenet.name, "command": command} | sides,
         strides=listed(FINE_STRIDED),
@@ -265,8 +302,7 @@ def train(options: argparse.Namespace, default: Callable[[str], object], sets: S
     else:
         dense = train_dense(options, images, validation)
         save_dense_twin(dense)
-    sparse = sparse_trainer(options, dense.model, len(images))
-    sparse.fit(images, validation)
+    sparse = train_sparse(options, dense, images, validation)
     result = measure(dense, sparse, validation)
     print_result(result)
     path = options.models / "cifar10-mobilenet.goss"
