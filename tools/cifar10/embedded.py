@@ -306,6 +306,6 @@ def train(options: argparse.Namespace, default: Callable[[str], object], sets: S
     result = measure(dense, sparse, validation)
     print_result(result)
     path = options.models / "cifar10-mobilenet.goss"
-    write_model(sparse.model, path, "sparse")
+    write_model(sparse.model, path, "sparse", weights="f16")
     write_card(path, result, options, training_command(options, default))
     print(f"{path}: {path.stat().st_size:,} bytes")

@@ -97,7 +97,7 @@ def export_onnx(model: MobileNetV1, path: Path) -> None:
     )
 
 
-def write_model(model: MobileNetV1, path: Path, kind: str) -> None:
+def write_model(model: MobileNetV1, path: Path, kind: str, weights: str = "f32") -> None:
     """Write a ``.goss`` file that says how to feed images and read labels, and its ONNX file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
@@ -108,4 +108,4 @@ def write_model(model: MobileNetV1, path: Path, kind: str) -> None:
         "image_scale": " ".join(map(str, IMAGE_SCALE)),
     }
     export_onnx(model, path.with_suffix(".onnx"))
-    gossamer.convert(path.with_suffix(".onnx"), path, metadata=metadata)
+    gossamer.convert(path.with_suffix(".onnx"), path, metadata=metadata, weights=weights)
