@@ -43,7 +43,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add("--weight-decay", type=float, default=2e-4)
     add("--label-smoothing", type=float, default=0.1)
     add("--cutout", type=int, default=8, help="side of the erased square in pixels")
-    add("--plain-epochs", type=int, default=4, help="at the end of pruning, without cutout and CutMix")
+    add("--plain-epochs", type=int, default=4, help="of pruning, at its end, without cutout")
     add("--cutmix", type=float, default=0.3, help="share of batches, in the dense phase")
     add("--ramp-end", type=float, default=0.4, help="share of the sparse phase spent pruning")
     add("--prune-every", type=int, default=100, help="steps between two prunings")
