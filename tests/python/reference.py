@@ -19,7 +19,7 @@ OPS = dict(enumerate([
     "matmul", "layer_norm", "resize", "top_k", "non_max_suppression",
 ], 1))  # fmt: skip
 OPS |= {40: "lookup", 41: "quantize", 42: "dequantize", 43: "quantize_pixels"}
-DTYPES = {1: "f32", 2: "u8", 3: "i8", 4: "u7"}
+DTYPES = {1: "f32", 2: "u8", 3: "i8", 4: "u7", 5: "f16"}
 ACTIVATIONS = [
     "sigmoid", "silu", "hard_swish", "tanh", "elu", "softplus", "mish", "erf", "gelu", "gelu_tanh",
     "exp", "log", "sqrt", "abs", "reciprocal", "floor", "ceil", "round", "sign", "sin", "cos",
@@ -90,8 +90,8 @@ def sections(data):
     return found
 
 
-def unpack_dense(data, rows, columns, block_rows):
-    values = iter(np.frombuffer(data, "<f4").tolist())
+def unpack_dense(data, rows, columns, block_rows, number="<f4"):
+    values = iter(np.frombuffer(data, number).tolist())
     matrix = np.zeros((rows, columns), np.float32)
     for first, size in block_row_ranges(rows, block_rows):
         for column in range(columns):
@@ -101,13 +101,13 @@ def unpack_dense(data, rows, columns, block_rows):
     return matrix
 
 
-def unpack_sparse(data, rows, columns, block_rows, blocks):
+def unpack_sparse(data, rows, columns, block_rows, blocks, number="<f4"):
     ranges = block_row_ranges(rows, block_rows)
     counts = struct.unpack_from(f"<{len(ranges)}I", data)
     index_format, index_bytes = ("H", 2) if columns <= 65536 else ("I", 4)
     indices = iter(struct.unpack_from(f"<{blocks}{index_format}", data, 4 * len(ranges)))
     values_offset = -(-(4 * len(ranges) + index_bytes * blocks) // 64) * 64
-    values = iter(np.frombuffer(data[values_offset:], "<f4").tolist())
+    values = iter(np.frombuffer(data[values_offset:], number).tolist())
     matrix = np.zeros((rows, columns), np.float32)
     for (first, size), count in zip(ranges, counts, strict=True):
         listed = [next(indices) for _ in range(count)]
@@ -169,7 +169,11 @@ def read_tensor(record, string, blob):
     elif ROLES[role] == "weights":
         shape = (dims[0], int(np.prod(dims[1:])), block_rows)
         data = blob[offset : offset + size]
-        matrix = unpack_sparse(data, *shape, blocks) if storage else unpack_dense(data, *shape)
+        number = "<f2" if DTYPES[dtype] == "f16" else "<f4"
+        if storage:
+            matrix = unpack_sparse(data, *shape, blocks, number)
+        else:
+            matrix = unpack_dense(data, *shape, number)
         weights = matrix.reshape(dims)
     quantization = (DTYPES[dtype], *struct.unpack_from("<fI", record, 68), scales)
     storage = (block_rows, bool(storage), weights)
