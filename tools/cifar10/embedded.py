@@ -137,9 +137,9 @@ def sparse_phase(options: argparse.Namespace, **own: Any) -> Phase:
     )
 
 
-def pruning_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int) -> Trainer:
-    """Set up the third phase: dense weights lose most of theirs while planes are larger."""
-    phase = sparse_phase(
+def pruning_phase(options: argparse.Namespace) -> Phase:
+    """Describe the third phase, in which most weights go."""
+    return sparse_phase(
         options,
         name="sparse",
         epochs=options.sparse_epochs,
@@ -149,14 +149,11 @@ def pruning_trainer(options: argparse.Namespace, dense: MobileNetV1, images: int
         rearrange=options.pattern != "1x1",
         ramp_end=options.ramp_end,
     )
-    model = continued(options, dense, FINE_STRIDED)
-    equalize_filters(model)
-    return Trainer(phase, settings_of(options), model, images)
 
 
-def fixed_trainer(options: argparse.Namespace, sparse: MobileNetV1, images: int) -> Trainer:
-    """Set up the last phase, in which zeros stay where they are."""
-    phase = sparse_phase(
+def fixed_phase(options: argparse.Namespace) -> Phase:
+    """Describe the last phase, in which zeros stay where they are."""
+    return sparse_phase(
         options,
         name="fixed",
         epochs=options.fixed_epochs,
@@ -164,7 +161,13 @@ def fixed_trainer(options: argparse.Namespace, sparse: MobileNetV1, images: int)
         cutmix=options.fixed_cutmix,
         sides=tuple(options.fixed_sides),
     )
-    model = continued(options, sparse, FINE_STRIDED)
+
+
+def sparse_trainer(
+    options: argparse.Namespace, phase: Phase, before: MobileNetV1, images: int
+) -> Trainer:
+    """Set up a phase with zeros: planes are larger there, and filters begin with equal length."""
+    model = continued(options, before, FINE_STRIDED)
     equalize_filters(model)
     return Trainer(phase, settings_of(options), model, images)
 
@@ -182,9 +185,9 @@ def train_sparse(
     options: argparse.Namespace, dense: Trained, train: ImageSet, validation: ImageSet
 ) -> Trained:
     """Run what is missing of the last two phases."""
-    pruning = pruning_trainer(options, dense.model, len(train))
+    pruning = sparse_trainer(options, pruning_phase(options), dense.model, len(train))
     pruning.fit(train, validation)
-    fixed = fixed_trainer(options, pruning.model, len(train))
+    fixed = sparse_trainer(options, fixed_phase(options), pruning.model, len(train))
     fixed.fit(train, validation)
     return Trained(fixed.model, (pruning.seconds / 60, fixed.seconds / 60))
 
