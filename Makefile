@@ -6,7 +6,7 @@ SETUP := python3 tools/toolchain
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PYTHON := $(RUN) .venv/bin/python
 WASM_BUILDS := simd relaxed simd-threads relaxed-threads
-MODULES := $(WASM_BUILDS:%=web/dist/gossamer-%.wasm) web/dist/worker.mjs
+MODULES := $(WASM_BUILDS:%=web/dist/gossamer-%.wasm) web/dist/gossamer.mjs web/dist/worker.mjs
 WHEEL_SOURCES := $(shell find CMakeLists.txt pyproject.toml LICENSE README.md runtime arm wasm web tools/build_wheel.py \
                      -type f -not -path '*/__pycache__/*' -not -path 'web/dist/*')
 SETUPS := setup-venv setup-emscripten setup-aarch64 setup-chromium setup-node setup-fuzzer setup-bench
@@ -23,7 +23,7 @@ help:
 	@echo 'make bench         compare with other engines in a headless browser; QUICK=1 for a few minutes,'
 	@echo '                   ARGS="--network mobilenet_v2 --write" for other networks, and to keep the figures'
 	@echo 'make wheels        build the wheels of all targets into dist/'
-	@echo 'make wasm          build the WebAssembly modules and their worker into web/dist/'
+	@echo 'make wasm          build the WebAssembly modules and what loads them into web/dist/'
 	@echo 'make fuzz          feed broken model files to the loader for SECONDS=60'
 	@echo 'make clean         remove what was built; .venv and toolchains stay'
 
@@ -73,8 +73,10 @@ build/fuzz/build.ninja: | setup-fuzzer
 web/dist/gossamer-%.wasm: build-wasm-%
 	@:
 
-web/dist/worker.mjs: tools/bundle.py $(wildcard web/src/*.mjs)
-	python3 tools/bundle.py web/src/worker.mjs $@
+web/dist/gossamer.mjs: web/gossamer.mjs
+web/dist/worker.mjs: web/src/worker.mjs
+web/dist/%.mjs: tools/bundle.py $(wildcard web/src/*.mjs)
+	python3 tools/bundle.py $(filter %/$*.mjs,$^) $@
 
 dist/wheels.json: $(WHEEL_SOURCES) $(MODULES) | setup-venv setup-emscripten setup-aarch64
 	$(PYTHON) tools/build_wheel.py native aarch64 pyodide

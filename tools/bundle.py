@@ -1,8 +1,8 @@
 """Join a JavaScript module and all that it imports into one file.
 
 Knows what this repository's modules use and refuses the rest: ``import { a, b } from "./x.mjs"``,
-``export`` in front of a declaration, and names that are unique over all modules. Comments stay
-behind.
+``export`` in front of a declaration, and names that are unique over all modules. The file exports
+what the module to begin with passes on by ``export { a, b } from "./x.mjs"``. Comments stay behind.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 import sys
 from pathlib import Path
 
-IMPORT = re.compile(r'^import \{ [\w, ]+ \} from "(\./[^"]+)";[^\n]*\n', re.MULTILINE)
+IMPORT = re.compile(r'^(?:import|export) \{ [\w, ]+ \} from "(\./[^"]+)";[^\n]*\n', re.MULTILINE)
+PASSED_ON = re.compile(r'^export \{ ([\w, ]+) \} from "', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:class|const|function) )", re.MULTILINE)
 DECLARATION = re.compile(r"^(?:async )?(?:class|const|function|let) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"^ *(?:/\*\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
@@ -35,6 +36,9 @@ def bundle(entry: Path) -> str:
                 raise ValueError(f"{path}: {name} is declared in {owners[name].name}, too")
             owners[name] = path
     made = f"// Made of {entry.parent.name}/{entry.name} by tools/{Path(__file__).name}.\n"
+    passed_on = ", ".join(PASSED_ON.findall(entry.read_text()))
+    if passed_on:
+        texts[entry.resolve()] = f"export {{ {passed_on} }};\n"
     return made + "\n".join(texts.values())
 
 

@@ -29,7 +29,7 @@ BUILDS = {"wasm_relaxed": "relaxed", "wasm_simd": "fixed"}
 # Browsers compile a module twice, the second time while it runs.
 WARM_UP, ROUNDS, RUNS = 30, 15, 10
 OPEN = """async ({ model, simd }) => {
-    const { InferenceSession } = await import("/web/gossamer.mjs");
+    const { InferenceSession } = await import("/web/dist/gossamer.mjs");
     window.session = await InferenceSession.create(model, { simd, threads: 1 });
     window.inputs = {};
     for (const { name, dims } of session.inputs)

@@ -32,7 +32,7 @@ MARKS = ("<!-- measurements: begin -->", "<!-- measurements: end -->")
 
 BROWSER_RUNS = """
 async ({ model, simd, runs }) => {
-  const { InferenceSession } = await import("/web/gossamer.mjs");
+  const { InferenceSession } = await import("/web/dist/gossamer.mjs");
   const session = await InferenceSession.create(model, { simd, threads: 1 });
   const image = new Float32Array(3 * 32 * 32).fill(0.5);
   const times = [];

@@ -23,7 +23,7 @@ ENGINES = (
     "gossamer-simd-threads.wasm",
     "gossamer-relaxed-threads.wasm",
 )
-WORKER = "worker.mjs"  # where they run
+MODULES = ("gossamer.mjs", "worker.mjs")  # the public one, and that in which engines run
 
 # Where the page looks for models: where they lie in a checkout.
 _MODELS_FOLDER = Path("runtime/gossamer/models")
@@ -68,7 +68,7 @@ def find_root() -> Path:
     here = Path.cwd()
     if (here / PAGE / "index.html").exists():
         dist = here / "web" / "dist"
-        missing = [name for name in (*ENGINES, WORKER) if not (dist / name).exists()]
+        missing = [name for name in (*ENGINES, *MODULES) if not (dist / name).exists()]
         if missing:
             raise InputError(f"{dist}: {' and '.join(missing)} missing; build with `make wasm`")
         return here

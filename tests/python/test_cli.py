@@ -14,7 +14,7 @@ import tiny_models
 from PIL import Image
 
 from gossamer import cli
-from gossamer.serve import ENGINES, WORKER
+from gossamer.serve import ENGINES, MODULES
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -252,7 +252,7 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "web" / "demo").mkdir(parents=True)
     (tmp_path / "web" / "demo" / "index.html").write_text("<!doctype html><title>Demo</title>")
     (tmp_path / "web" / "dist").mkdir()
-    for name in (*ENGINES, WORKER):
+    for name in (*ENGINES, *MODULES):
         (tmp_path / "web" / "dist" / name).write_bytes(b"\0asm\1\0\0\0")
     return tmp_path
 

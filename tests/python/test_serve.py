@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gossamer
-from gossamer.serve import ENGINES, PAGE, WORKER, Server, find_root
+from gossamer.serve import ENGINES, MODULES, PAGE, Server, find_root
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def page_in(folder: Path) -> Path:
     (folder / PAGE).mkdir(parents=True)
     (folder / PAGE / "index.html").touch()
     (folder / "web" / "dist").mkdir()
-    for name in (*ENGINES, WORKER):
+    for name in (*ENGINES, *MODULES):
         (folder / "web" / "dist" / name).touch()
     return folder
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gossamer.serve import ENGINES, WORKER, Server
+from gossamer.serve import ENGINES, MODULES, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "runtime/gossamer/models/cifar10-mobilenet.goss"
@@ -18,7 +18,7 @@ MODEL = "runtime/gossamer/models/cifar10-mobilenet.goss"
 def engines() -> Path:
     """The folder of the WebAssembly modules."""
     folder = ROOT / "web" / "dist"
-    missing = [name for name in (*ENGINES, WORKER) if not (folder / name).exists()]
+    missing = [name for name in (*ENGINES, *MODULES) if not (folder / name).exists()]
     if missing:
         pytest.skip(f"web/dist lacks {' and '.join(missing)}: run `make wasm`")
     return folder
@@ -78,7 +78,7 @@ def module(page: Any, url: str) -> Any:
 
     def run(body: str, **arguments: Any) -> Any:
         prelude = """
-            const gossamer = await import("/web/gossamer.mjs");
+            const gossamer = await import("/web/dist/gossamer.mjs");
             const { InferenceSession, GossamerError } = gossamer;
             const open = (options) => InferenceSession.create(MODEL, options);
             const failure = async (promise) => {

@@ -390,7 +390,7 @@ def test_page_instead_of_the_engine_is_recognized(module) -> None:
     error = module("return failure(open());")
     assert error["code"] == "not-wasm"
     assert "/web/dist/gossamer-relaxed" in error["message"]
-    assert "text/html" in error["message"]
+    assert "text/html, 15 bytes; CompileError" in error["message"]
 
 
 def test_truncated_engine_is_recognized(module, engines) -> None:

@@ -12,7 +12,7 @@ import pytest
 from bundle import bundle
 
 import gossamer
-from gossamer.serve import ENGINES, WORKER
+from gossamer.serve import ENGINES, MODULES
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 
@@ -28,7 +28,7 @@ def files(engines) -> set[str]:
 
 
 def test_package_holds_modules_and_engines_and_no_pages(files) -> None:
-    built = {f"dist/{name}" for name in (*ENGINES, WORKER)}
+    built = {f"dist/{name}" for name in (*ENGINES, *MODULES)}
     assert {"gossamer.mjs", "README.md"} | built <= files
     folders = {path.partition("/")[0] for path in files if "/" in path}
     assert folders == {"src", "dist"}
@@ -50,13 +50,21 @@ def test_everything_that_a_module_names_is_packed(files) -> None:
 
 def test_exports_exist(files) -> None:
     package = json.loads((WEB / "package.json").read_text())
-    assert {path.removeprefix("./") for path in package["exports"].values()} <= files
+    main, *others = package["exports"].values()
+    assert {path.removeprefix("./") for path in (*main.values(), *others)} <= files
 
 
-def test_worker_is_one_file_made_of_todays_modules(engines) -> None:
-    text = (engines / WORKER).read_text()
-    assert text == bundle(WEB / "src" / WORKER)
-    assert not re.search(r"^(import|export)\b|import\(", text, re.MULTILINE)
+@pytest.mark.parametrize(
+    ("source", "exports"),
+    [("gossamer.mjs", ["{ GossamerError, decodeImage, InferenceSession };"]), ("src/worker.mjs", [])],
+)
+def test_built_modules_are_one_file_each_made_of_todays(engines, source: str, exports) -> None:
+    built = engines / Path(source).name
+    assert built.name in MODULES
+    text = built.read_text()
+    assert text == bundle(WEB / source)
+    assert re.findall(r"^export (.*)", text, re.MULTILINE) == exports
+    assert not re.search(r"^import\b|import\(", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

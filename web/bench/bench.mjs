@@ -30,7 +30,7 @@ async function run() {
   const model = file ? new Uint8Array(await file.arrayBuffer()) : new URL(fields.address.value, location.href).href;
   say("running", "Loading the model");
   // Not before it is asked for: `measure` counts the time that loading an engine takes.
-  const { InferenceSession } = await import("../gossamer.mjs");
+  const { InferenceSession } = await import("../dist/gossamer.mjs");
   const first = await InferenceSession.create(model, { threads: 1 });
   const [{ dims: inputShape }] = first.inputs;
   first.dispose();

@@ -3,7 +3,7 @@
  * The page's state can be read from `data-` attributes: `html[data-state]`, `html[data-build]`,
  * `#predictions[data-photo]`, `#predictions li[data-label][data-probability]`, `#facts dd[data-ms]`.
  */
-import { GossamerError, InferenceSession } from "../gossamer.mjs";
+import { GossamerError, InferenceSession } from "../dist/gossamer.mjs";
 import { Camera } from "./camera.mjs";
 import { median, showBytes, showCount, showMs, showPercent } from "./text.mjs";
 

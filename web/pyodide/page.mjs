@@ -2,7 +2,7 @@
  * @file The Pyodide page: decodes a photo, hands its pixels and the typed code to Python in a worker, shows the output.
  * `html[data-state]` is "loading", "ready", "running" or "failed".
  */
-import { decodeImage } from "../gossamer.mjs";
+import { decodeImage } from "../dist/gossamer.mjs";
 
 const SAMPLES = new URL("../demo/samples/", import.meta.url);
 const WHEELS = new URL("../../dist/", import.meta.url);

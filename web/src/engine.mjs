@@ -39,13 +39,13 @@ export class Engine {
   #error;
 
   /**
-   * @param {BufferSource} bytes  one of the builds
+   * @param {WebAssembly.Module | BufferSource} build  compiled or not
    * @returns {Promise<Engine>}
    * @throws {GossamerError} "not-wasm" | "out-of-memory"
    */
-  static async instantiate(bytes) {
+  static async instantiate(build) {
     try {
-      const module = await WebAssembly.compile(bytes);
+      const module = build instanceof WebAssembly.Module ? build : await WebAssembly.compile(build);
       const imports = WebAssembly.Module.imports(module).length > 0 ? { env: { memory: sharedMemory() } } : {};
       return new Engine(module, imports.env?.memory, await WebAssembly.instantiate(module, imports));
     } catch (error) {

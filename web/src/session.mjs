@@ -77,9 +77,7 @@ export class InferenceSession {
       /** @param {Progress["stage"]} stage */
       const options = (stage) => ({ signal, onProgress: (loaded, total) => onProgress({ stage, loaded, total }) });
       const [crewNotes, description] = await Promise.all([
-        readEngine(ENGINES[build], options("engine")).then((bytes) =>
-          remote.call("load", { bytes, threads }, [bytes.buffer]),
-        ),
+        readEngine(ENGINES[build], options("engine")).then((module) => remote.call("load", { module, threads })),
         readSource(source, options("model")).then(({ bytes, url }) =>
           remote.call("create", { model: bytes, threads }, url ? [bytes.buffer] : []).catch((error) => {
             throw withAddress(error, url);
@@ -325,21 +323,26 @@ class Remote {
 }
 
 /**
+ * Compiles here, while the worker starts.
+ *
  * @param {URL} address
  * @param {{signal?: AbortSignal, onProgress: (loaded: number, total: number | null) => void}} options
- * @returns {Promise<Uint8Array>}
+ * @returns {Promise<WebAssembly.Module>}
  */
 async function readEngine(address, options) {
   const { bytes, type } = await readSource(address, options);
-  const magic = String.fromCharCode(...bytes.subarray(0, 4));
-  if (magic === "\0asm") return bytes;
-  const found = `${type || "no content type"}, ${bytes.length} bytes`;
-  const file = address.pathname.split("/").at(-1);
-  throw new GossamerError(
-    "not-wasm",
-    `${address.href} is no WebAssembly module (${found}). Serve the package's file dist/${file} there; ` +
-      "a server that answers unknown paths with a page hides that it is missing.",
-  );
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    const found = `${type || "no content type"}, ${bytes.length} bytes; ${error}`;
+    const file = address.pathname.split("/").at(-1);
+    throw new GossamerError(
+      "not-wasm",
+      `${address.href} is no WebAssembly module (${found}). Serve the package's file dist/${file} there; ` +
+        "a server that answers unknown paths with a page hides that it is missing.",
+      { cause: error },
+    );
+  }
 }
 
 /** Says which file is meant.

@@ -17,11 +17,11 @@ const provided = new Promise((resolve) => (provide = resolve));
 /** @type {NativeSession} */
 let session;
 
-/** The engine is compiled while the model is on its way, whichever comes first.
+/** The engine starts while the model is on its way, whichever comes first.
  * @type {Record<string, (argument: any) => any>} */
 const methods = {
-  async load({ bytes, threads }) {
-    const engine = await Engine.instantiate(bytes);
+  async load({ module, threads }) {
+    const engine = await Engine.instantiate(module);
     const notes = threads > 1 ? await lendWorkers(engine, threads) : [];
     provide(engine);
     return notes;

@@ -1,5 +1,5 @@
 /** @file Gossamer as the benchmark runs it: one of the package's builds, in its worker. */
-import { InferenceSession } from "../../gossamer.mjs";
+import { InferenceSession } from "../../dist/gossamer.mjs";
 
 /** @type {import("../measure.mjs").Load} */
 export async function load({ model, threads, simd }) {
