@@ -56,7 +56,10 @@ def test_exports_exist(files) -> None:
 
 @pytest.mark.parametrize(
     ("source", "exports"),
-    [("gossamer.mjs", ["{ GossamerError, decodeImage, InferenceSession };"]), ("src/worker.mjs", [])],
+    [
+        ("gossamer.mjs", ["{ GossamerError, decodeImage, InferenceSession };"]),
+        ("src/worker.mjs", []),
+    ],
 )
 def test_built_modules_are_one_file_each_made_of_todays(engines, source: str, exports) -> None:
     built = engines / Path(source).name
