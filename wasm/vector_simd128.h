@@ -106,6 +106,22 @@ static inline vdot_w vdot_splat(const int8_t *p)
     const v128_t quads = wasm_i16x8_extend_low_i8x16(wasm_v128_load32_splat(p));
     return (vdot_w){quads, quads};
 }
+
+/* One instruction loads and widens. To widen what is loaded already takes browsers up to three. */
+#define GOSS_DOT_LOADS
+static inline vdot_x vdot_load(const void *p)
+{
+    return (vdot_x){wasm_i16x8_load8x8(p), wasm_i16x8_load8x8((const int8_t *)p + 8)};
+}
+typedef vdot vdot_block;
+static inline vdot_block vdot_load_block(const int8_t *p) { return vdot_load(p); }
+static inline vdot_w vdot_row(vdot_block block, int r)
+{
+    const v128_t pair = r < 2 ? block.low : block.high;
+    const v128_t row = r % 2 ? wasm_i64x2_shuffle(pair, pair, 1, 1) : wasm_i64x2_shuffle(pair, pair, 0, 0);
+    return (vdot_w){row, row};
+}
+
 static inline vdot vdot_add(vdot acc, vdot_x x, vdot_w w)
 {
     return (vdot){wasm_i32x4_add(acc.low, wasm_i32x4_dot_i16x8(x.low, w.low)),

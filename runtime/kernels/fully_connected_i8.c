@@ -71,7 +71,7 @@ void GOSS_KERNEL(fully_connected_i8_1x4)(const goss_matrix_i8_args *a)
         for (; blocks >= VF32_LANES; blocks -= VF32_LANES, offset += VF32_LANES, weights += VF32_LANES * QUAD) {
             uint8_t quads[VF32_LANES * QUAD];
             for (size_t i = 0; i < VF32_LANES; i++) memcpy(quads + i * QUAD, a->x + offset[i], QUAD);
-            acc = vdot_add(acc, vdot_bytes(vi32_load(quads)), vdot_weights(vi32_load(weights)));
+            acc = vdot_add(acc, vdot_load(quads), vdot_weights(vi32_load(weights)));
         }
         int32_t lanes[VF32_LANES], sum = 0;
         vi32_store(lanes, vdot_sum(acc));

@@ -20,9 +20,9 @@ __attribute__((always_inline)) static inline void add_block(vdot acc[QUAD][4], c
                                                             const int8_t *weights, int rows, int vectors)
 {
     vdot_x in[4];
-    for (int v = 0; v < vectors; v++) in[v] = vdot_bytes(vi32_load(plane + v * QUAD * VF32_LANES));
+    for (int v = 0; v < vectors; v++) in[v] = vdot_load(plane + v * QUAD * VF32_LANES);
     for (int r = 0; r < rows; r++) {
-        const vdot_w weight = vdot_splat(weights + r * QUAD);
+        const vdot_w weight = rows == QUAD ? vdot_row(vdot_load_block(weights), r) : vdot_splat(weights);
         for (int v = 0; v < vectors; v++) acc[r][v] = vdot_add(acc[r][v], in[v], weight);
     }
 }

@@ -38,6 +38,8 @@
  *   vdot_sum(acc)             as a vi32
  *   vdot_x, vdot_w            what it takes; vdot_bytes(v), vdot_weights(v) make them of bytes
  *   vdot_splat(p)             the 4 weights at p in every lane
+ *   vdot_load(p)              vdot_bytes(vi32_load(p))
+ *   vdot_block                16 weights; vdot_load_block(p), vdot_row(block, r) as vdot_splat(p + 4 * r), r constant
  *
  * Operations whose cost differs widely between instruction sets (gather, division of integers) stay out. */
 #ifndef GOSS_VECTOR_H
@@ -52,6 +54,13 @@
 #include GOSS_VECTOR_HEADER
 
 _Static_assert(VF32_LANES == 4 || VF32_LANES == 8 || VF32_LANES == 16, "a kernel's tiles assume this");
+
+#ifndef GOSS_DOT_LOADS /* where loaded bytes are multiplied as they are */
+static inline vdot_x vdot_load(const void *p) { return vdot_bytes(vi32_load(p)); }
+typedef const int8_t *vdot_block;
+static inline vdot_block vdot_load_block(const int8_t *p) { return p; }
+static inline vdot_w vdot_row(vdot_block block, int r) { return vdot_splat(block + 4 * r); }
+#endif
 
 /* Vectors of results that a tile of `rows` rows keeps in registers: half of the registers, the others are for operands;
  * more than 8 in a row share nothing more. */

@@ -143,7 +143,7 @@ static void test_interleave_and_spread(test *t)
 /* The largest products among them, whose pairs fill 16 bits. */
 static void test_dot(test *t)
 {
-    case_begin(t, "vdot_add, vdot_splat, vdot_sum", "sums of random products");
+    case_begin(t, "vdot_add, vdot_splat, vdot_row, vdot_sum", "sums of random products");
     for (size_t round = 0; round < ROUNDS; round++) {
         uint8_t x[BYTES];
         int8_t w[BYTES], quad[QUAD];
@@ -159,6 +159,12 @@ static void test_dot(test *t)
             const vdot_x bytes = vdot_bytes(vi32_load(x));
             acc = vdot_add(acc, bytes, vdot_weights(vi32_load(w)));
             acc = vdot_add(acc, bytes, vdot_splat(quad));
+            const vdot_x loaded = vdot_load(x);
+            const vdot_block block = vdot_load_block(w);
+            for (int row = 0; row < QUAD; row++) {
+                acc = vdot_add(acc, loaded, vdot_row(block, row));
+                for (size_t i = 0; i < BYTES; i++) expected[i / QUAD] += x[i] * w[(size_t)row * QUAD + i % QUAD];
+            }
         }
         expect_lanes(t, vdot_sum(acc), expected);
     }
