@@ -24,22 +24,25 @@ from gossamer.embedded import MODELS
 from gossamer.serve import Server
 
 NETWORKS = (
-    *(("mobilenet_v1", sparsity) for sparsity in (0, 0.5, 0.8, 0.9)),
-    *(("mobilenet_v2", sparsity) for sparsity in (0, 0.8)),
-    *(("efficientnet_b0", sparsity) for sparsity in (0, 0.8)),
+    *(("mobilenet_v1", "4x1", sparsity, "f32") for sparsity in (0, 0.5, 0.8, 0.9)),
+    *(("mobilenet_v2", "4x1", sparsity, "f32") for sparsity in (0, 0.8)),
+    *(("efficientnet_b0", "4x1", sparsity, "f32") for sparsity in (0, 0.8)),
+    *(("mobilenet_v1", "4x4", sparsity, "int8") for sparsity in (0, 0.7)),
+    *(("mobilenet_v2", "4x4", sparsity, "int8") for sparsity in (0, 0.7)),
 )
 
 
 def files() -> dict[str, bytes]:
-    """Make the networks, in blocks of 4 x 1, as ``.goss`` files."""
-    found = {
-        f"{name} {f'{sparsity:.0%} 4x1' if sparsity else 'dense'}": zoo.build(
-            name, pattern="4x1", sparsity=sparsity
+    """Make the networks as ``.goss`` files, by what the table calls them."""
+    found = {}
+    for name, pattern, sparsity, dtype in NETWORKS:
+        zeros = f"{sparsity:.0%} {pattern}" if sparsity else "dense"
+        found[f"{name} {zeros}, {dtype}"] = zoo.build(
+            name, pattern=pattern, sparsity=sparsity, dtype=dtype
         )
-        for name, sparsity in NETWORKS
-    }
-    embedded = MODELS / "cifar10-mobilenet.goss"
-    return found | {embedded.stem: embedded.read_bytes()}
+    for path in sorted(MODELS.glob("*.goss")):
+        found[path.stem] = path.read_bytes()
+    return found
 
 
 def main() -> int:

@@ -141,9 +141,11 @@ def test_patterns_that_do_not_pay_are_never_candidates(network, saliencies):
             unpruned, *others = candidates([node], saliencies[node.name], COSTS)
             assert unpruned.plan is None
             assert all(candidate.seconds < 0.98 * unpruned.seconds for candidate in others)
-            # An index for each of 90 % of the weights takes longer than all of them without.
+            # An index for each of 90 % of the weights takes longer than all of them without, but
+            # in short rows, of which most is their beginning and end.
             plans = [candidate.plan for candidate in others]
-            assert not any(p.pattern == Pattern(1) and p.sparsity < 0.2 for p in plans)
+            if node.inputs[1].shape[1] >= 128:
+                assert not any(p.pattern == Pattern(1) and p.sparsity < 0.2 for p in plans)
 
 
 def test_a_share_of_zeros_is_reached_in_the_pattern_that_is_asked_for(network, saliencies):

@@ -159,34 +159,48 @@ class _Builder:
         inputs = [pixels, *self.weights((outputs, 3, 3, 3), 4), normalization]
         return self.append("conv_pixels", inputs, (1, outputs, side // 2, side // 2), **attributes)
 
-    def whole(self, x: Value) -> Value:
+    def quantize(self, x: Value) -> Node:
         """Append what brings a tensor to int8."""
-        y = self.append("quantize", [x], x.shape).output
-        y.dtype, y.scale, y.zero_point = "u7", 0.05, 64
-        return y
+        return _gives_u7(self.append("quantize", [x], x.shape))
+
+    def i8_weights(self, numbers: np.ndarray, pattern: str) -> list[Value]:
+        """Give weights and a bias for a layer in int8."""
+        name, rows = f"weights_{len(self.graph.nodes)}", len(numbers)
+        scales, zeros = np.full(rows, 1e-3, np.float32), np.zeros(rows, np.float32)
+        weights = Value(name, numbers.shape, numbers, pattern, "i8", scales=scales)
+        return [weights, Value(f"{name}.bias", zeros.shape, zeros)]
 
     def i8(self, x: Value, outputs: int, block_rows: int, density: float) -> Node:
         """Append a pointwise convolution, or a fully connected layer, in int8."""
-        channels, name = x.shape[1], f"weights_{len(self.graph.nodes)}"
+        channels = x.shape[1]
         blocks = self.random.random((outputs // block_rows, channels // pack.QUAD)) < density
         numbers = self.random.integers(1, 128, (outputs, channels)).astype(np.int8)
         numbers *= blocks.repeat(block_rows, 0).repeat(pack.QUAD, 1)
         numbers = numbers.reshape(outputs, channels, *[1] * (len(x.shape) - 2))
-        scales, zeros = np.full(outputs, 1e-3, np.float32), np.zeros(outputs, np.float32)
-        weights = Value(name, numbers.shape, numbers, f"{block_rows}x4", "i8", scales=scales)
-        inputs = [x, weights, Value(f"{name}.bias", zeros.shape, zeros)]
+        inputs = [x, *self.i8_weights(numbers, f"{block_rows}x4")]
         if len(x.shape) == 2:
             return self.append("fully_connected", inputs, (1, outputs), **no_clamp())
         shape = (1, outputs, *x.shape[2:])
-        node = self.append("conv", inputs, shape, **conv_attributes(1))
-        node.output.dtype, node.output.scale, node.output.zero_point = "u7", 0.05, 64
-        return node
+        return _gives_u7(self.append("conv", inputs, shape, **conv_attributes(1)))
+
+    def i8_depthwise(self, x: Value) -> Node:
+        """Append a depthwise convolution of 3 x 3 in int8."""
+        channels = x.shape[1]
+        numbers = self.random.integers(1, 128, (channels, 1, 3, 3)).astype(np.int8)
+        attributes = conv_attributes(channels) | {"pads": (1, 1, 1, 1)}
+        inputs = [x, *self.i8_weights(numbers, "1x4")]
+        return _gives_u7(self.append("conv", inputs, x.shape, **attributes))
 
     def finish(self) -> None:
         """End with a layer that nothing is asked about: outputs are copied behind the last one."""
         x = self.input(1, 1)
         last = self.append("clamp", [x], x.shape, **no_clamp())
         self.graph.outputs["y"] = last.output
+
+
+def _gives_u7(node: Node) -> Node:
+    node.output.dtype, node.output.scale, node.output.zero_point = "u7", 0.05, 64
+    return node
 
 
 def _steps(b: _Builder) -> Iterator[list[Node]]:
@@ -224,7 +238,9 @@ def _matrices(b: _Builder) -> Iterator[list[Node]]:
         yield [b.conv(x, CHANNELS, rows, density) for x, density in probes]
     for rows in BLOCK_ROWS:
         yield [b.fully_connected(features, FEATURES, rows, density) for density in DENSITIES]
-    near, odd, dot, few, row = map(b.whole, (planes, odd, dot, few, features))
+    whole = [b.quantize(x) for x in (planes, odd, dot, few, features)]
+    yield whole[:2]
+    near, odd, dot, few, row = (node.output for node in whole)
     for rows in I8_BLOCK_ROWS:
         probes = [*itertools.product([near], DENSITIES)]
         probes += itertools.product([odd, dot, few], [1.0, 0.4])
@@ -242,6 +258,7 @@ def _matrices(b: _Builder) -> Iterator[list[Node]]:
         b.conv(x, 48, 1, groups=48, kernel=7),
         b.conv(x, 48, 1, groups=48, kernel=3, dilation=2),
     ]
+    yield [b.i8_depthwise(x) for x in (near, odd)]
 
 
 def _runs() -> dict[str, Graph]:

@@ -27,8 +27,8 @@ I8_BLOCK_ROWS = (1, 4)
 # What is done plane by plane and vector by vector.
 STEPS = (
     *("depthwise_3x3_stride_1", "depthwise_3x3_stride_2"),
-    *("depthwise_5x5_stride_1", "depthwise_5x5_stride_2", "depthwise_packed"),
-    *("input", "pack", "flatten", "global_average_pool", "pool", "softmax"),
+    *("depthwise_5x5_stride_1", "depthwise_5x5_stride_2", "depthwise_packed", "depthwise_i8"),
+    *("quantize", "input", "pack", "flatten", "global_average_pool", "pool", "softmax"),
     *("add", "clamp", "multiply", "scale", "leaky_relu", "sigmoid", "silu", "hard_swish"),
     *("tanh", "elu", "softplus", "mish", "erf", "gelu", "gelu_tanh"),
 )

@@ -227,17 +227,29 @@ def _pack(node: Node, operators: OperatorCosts) -> float:
 
     Interleaved pixels take no longer than planes do.
     """
-    pixels = node.op == "conv_pixels"
+    pixels, quads = node.op == "conv_pixels", node.inputs[0].dtype == "u7"
     images, channels = (node.inputs[0].shape[axis] for axis in (0, 3 if pixels else 1))
+    planes = images * (-(-channels // pack.QUAD) if quads else channels)
     rows, columns = _packed_size(node)
-    vectors = images * channels * _phases(node) * rows * operators.vectors(columns)
+    vectors = planes * _phases(node) * rows * operators.vectors(columns)
     _, outputs, out_y, out_x = node.output.shape
     if node.attributes["groups"] == 1 and out_x % operators.lanes:
         vectors += images * outputs * out_y * operators.vectors(out_x)
     return vectors * operators.steps["pack"].vector
 
 
+def _depthwise_i8(node: Node, operators: OperatorCosts) -> float:
+    """Go through quads of channels, four taps at a time."""
+    images, channels, height, width = node.output.shape
+    quads = images * -(-channels // pack.QUAD)
+    groups = -(-math.prod(node.inputs[1].shape[2:]) // pack.QUAD)
+    vectors = quads * height * operators.vectors(width) * groups
+    return _steps(operators, "depthwise_i8", quads, vectors) + _pack(node, operators)
+
+
 def _depthwise(node: Node, operators: OperatorCosts) -> float:
+    if node.inputs[0].dtype == "u7":
+        return _depthwise_i8(node, operators)
     geometry, (kernel, kernel_x) = node.attributes, node.inputs[1].shape[2:]
     images, channels, height, width = node.output.shape
     planes, (stride, stride_x) = images * channels, geometry["strides"]
@@ -397,9 +409,9 @@ _OPERATORS: dict[str, Callable[[Node, OperatorCosts], float]] = {
     "resize": _resize,
     "top_k": _top_k,
     "non_max_suppression": _top_k,  # goes through all scores, then compares few boxes
+    "quantize": _elementwise("quantize"),
     # Not measured: taken to cost what a clamp of as many numbers does.
     "lookup": _elementwise("clamp"),
-    "quantize": _elementwise("clamp"),
     "dequantize": _elementwise("clamp"),
     "quantize_pixels": _elementwise("clamp"),
 }
