@@ -26,10 +26,11 @@ static vf32 repeat_floats(const float *quad)
 
 /* One vector of pixels. */
 __attribute__((always_inline)) static inline void depthwise_tile(const goss_depthwise_i8_args *a, const channels *c,
-                                                                 const uint8_t *x, uint8_t *y, size_t groups)
+                                                                 const uint8_t *x, uint8_t *y)
 {
     vdot acc[QUAD] = {vdot_zero(), vdot_zero(), vdot_zero(), vdot_zero()};
-    for (size_t group = 0; group < groups; group++) {
+    GOSS_ROLLED
+    for (size_t group = 0; group < a->groups; group++) {
         vi32 taps[QUAD];
         for (size_t i = 0; i < QUAD; i++) taps[i] = vi32_load(x + a->tap_offset[group * QUAD + i]);
         vi8_interleave(taps);
@@ -49,13 +50,12 @@ __attribute__((noinline)) static void depthwise_rest(const goss_depthwise_i8_arg
                                                      const uint8_t *x, uint8_t *y, size_t bytes)
 {
     uint8_t whole[STEP];
-    depthwise_tile(a, c, x, whole, a->groups);
+    depthwise_tile(a, c, x, whole);
     memcpy(y, whole, bytes);
 }
 
 /* Rows in whole vectors, from first to last: what runs over the end of a row is overwritten by the next one. */
-__attribute__((always_inline)) static inline void depthwise_rows(const goss_depthwise_i8_args *a, const channels *c,
-                                                                 size_t groups)
+static void depthwise_rows(const goss_depthwise_i8_args *a, const channels *c)
 {
     const size_t row_bytes = a->y_columns * QUAD;
     const uint8_t *x = a->x;
@@ -64,7 +64,7 @@ __attribute__((always_inline)) static inline void depthwise_rows(const goss_dept
         for (size_t i = 0; i < row_bytes; i += STEP) {
             const size_t room = (size_t)(end - (y + i));
             if (room >= STEP)
-                depthwise_tile(a, c, x + i, y + i, groups);
+                depthwise_tile(a, c, x + i, y + i);
             else
                 depthwise_rest(a, c, x + i, y + i, room);
         }
@@ -74,14 +74,5 @@ void GOSS_KERNEL(depthwise_i8)(const goss_depthwise_i8_args *a)
 {
     const channels c = {vi32_repeat(a->start), repeat_floats(a->multiplier), repeat_floats(a->bias),
                         targets_of(a->target)};
-    switch (a->groups) {
-    case 3: /* 3x3 */
-        depthwise_rows(a, &c, 3);
-        break;
-    case 7: /* 5x5 */
-        depthwise_rows(a, &c, 7);
-        break;
-    default:
-        depthwise_rows(a, &c, a->groups);
-    }
+    depthwise_rows(a, &c);
 }
