@@ -94,7 +94,7 @@ static inline vi32 vi8_pick(const uint8_t *table, vi32 v)
 #ifdef GOSS_NEON_DOTPROD
 enum { GOSS_DOT_REGISTERS = 1 };
 typedef vi32 vdot;
-static inline vdot vdot_zero(void) { return vdupq_n_s32(0); }
+static inline vdot vdot_from(int32_t s) { return vi32_splat(s); }
 static inline vdot vdot_add(vdot acc, vi32 x, vi32 w) { return vdotq_s32(acc, vi8_(x), vi8_(w)); }
 static inline vi32 vdot_sum(vdot acc) { return acc; }
 #else
@@ -103,7 +103,11 @@ enum { GOSS_DOT_REGISTERS = 2 };
 typedef struct vdot {
     int32x4_t low, high;
 } vdot;
-static inline vdot vdot_zero(void) { return (vdot){vdupq_n_s32(0), vdupq_n_s32(0)}; }
+static inline vdot vdot_from(int32_t s) /* in the first lane of each pair */
+{
+    const vi32 pairs = vreinterpretq_s32_u64(vdupq_n_u64((uint32_t)s));
+    return (vdot){pairs, pairs};
+}
 static inline vdot vdot_add(vdot acc, vi32 x, vi32 w)
 {
     return (vdot){vpadalq_s16(acc.low, vmull_s8(vget_low_s8(vi8_(x)), vget_low_s8(vi8_(w)))),

@@ -13,7 +13,7 @@ static inline vf32 vf32_max(vf32 a, vf32 b) { return wasm_f32x4_relaxed_max(a, b
 
 enum { GOSS_DOT_REGISTERS = 1 };
 typedef vi32 vdot, vdot_x, vdot_w;
-static inline vdot vdot_zero(void) { return wasm_i32x4_const(0, 0, 0, 0); }
+static inline vdot vdot_from(int32_t s) { return vi32_splat(s); }
 static inline vdot_x vdot_bytes(vi32 v) { return v; }
 static inline vdot_w vdot_weights(vi32 v) { return v; }
 static inline vdot_w vdot_splat(const int8_t *p) { return wasm_v128_load32_splat(p); }

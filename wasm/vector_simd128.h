@@ -95,7 +95,11 @@ typedef struct vdot {
 } vdot;
 typedef vdot vdot_x;
 typedef vdot vdot_w;
-static inline vdot vdot_zero(void) { return (vdot){wasm_i32x4_const(0, 0, 0, 0), wasm_i32x4_const(0, 0, 0, 0)}; }
+static inline vdot vdot_from(int32_t s) /* in the first lane of each pair */
+{
+    const v128_t pairs = wasm_v128_and(wasm_i32x4_splat(s), wasm_i32x4_const(-1, 0, -1, 0));
+    return (vdot){pairs, pairs};
+}
 static inline vdot_x vdot_bytes(vi32 v)
 {
     return (vdot_x){wasm_i16x8_extend_low_i8x16(v), wasm_i16x8_extend_high_i8x16(v)};

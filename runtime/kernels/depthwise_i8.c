@@ -28,7 +28,7 @@ static vf32 repeat_floats(const float *quad)
 __attribute__((always_inline)) static inline void depthwise_tile(const goss_depthwise_i8_args *a, const channels *c,
                                                                  const uint8_t *x, uint8_t *y)
 {
-    vdot acc[QUAD] = {vdot_zero(), vdot_zero(), vdot_zero(), vdot_zero()};
+    vdot acc[QUAD] = {vdot_from(0), vdot_from(0), vdot_from(0), vdot_from(0)};
     GOSS_ROLLED
     for (size_t group = 0; group < a->groups; group++) {
         vi32 taps[QUAD];

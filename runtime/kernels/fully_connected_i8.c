@@ -44,7 +44,7 @@ void GOSS_KERNEL(fully_connected_i8_4x4)(const goss_matrix_i8_args *a)
     const uint32_t *offset = a->plane_offset;
     for (size_t row = 0; row < a->rows; row += QUAD) {
         size_t blocks = next_row(a, row / QUAD, &offset);
-        vdot acc[SUMS] = {vdot_zero(), vdot_zero(), vdot_zero(), vdot_zero()};
+        vdot acc[SUMS] = {vdot_from(0), vdot_from(0), vdot_from(0), vdot_from(0)};
         for (; blocks >= SUMS * PARTS; blocks -= SUMS * PARTS, offset += SUMS * PARTS, weights += SUMS * PARTS * BLOCK)
             for (int i = 0; i < SUMS; i++)
                 acc[i] = add_blocks(acc[i], a->x, offset + i * PARTS, weights + i * PARTS * BLOCK);
@@ -67,7 +67,7 @@ void GOSS_KERNEL(fully_connected_i8_1x4)(const goss_matrix_i8_args *a)
     const uint32_t *offset = a->plane_offset;
     for (size_t row = 0; row < a->rows; row++) {
         size_t blocks = next_row(a, row, &offset);
-        vdot acc = vdot_zero();
+        vdot acc = vdot_from(0);
         for (; blocks >= VF32_LANES; blocks -= VF32_LANES, offset += VF32_LANES, weights += VF32_LANES * QUAD) {
             uint8_t quads[VF32_LANES * QUAD];
             for (size_t i = 0; i < VF32_LANES; i++) memcpy(quads + i * QUAD, a->x + offset[i], QUAD);

@@ -33,8 +33,7 @@ __attribute__((always_inline)) static inline vi32 finish(const goss_matrix_i8_ar
 {
     vf32 v[QUAD];
     for (int r = 0; r < QUAD; r++) {
-        const vi32 sum = vi32_add(sums[r], vi32_splat(a->start[row + (size_t)r]));
-        v[r] = vf32_mul(vi32_to_f32(sum), vf32_splat(a->multiplier[row + (size_t)r]));
+        v[r] = vf32_mul(vi32_to_f32(sums[r]), vf32_splat(a->multiplier[row + (size_t)r]));
         v[r] = vf32_add(v[r], vf32_splat(a->bias[row + (size_t)r]));
     }
     if (residual) {
@@ -59,7 +58,7 @@ __attribute__((always_inline)) static inline void pointwise_tile(const goss_matr
         vdot acc[QUAD][4]; /* [QUAD][vectors] in use */
         for (int first = 0; first < QUAD; first += block_rows) {
             for (int r = 0; r < block_rows; r++)
-                for (int v = 0; v < vectors; v++) acc[first + r][v] = vdot_zero();
+                for (int v = 0; v < vectors; v++) acc[first + r][v] = vdot_from(a->start[row + (size_t)(first + r)]);
             size_t blocks = a->columns;
             if (count)
                 blocks = *count++;

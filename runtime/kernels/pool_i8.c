@@ -33,7 +33,7 @@ void GOSS_KERNEL(global_average_pool_i8)(const goss_global_average_pool_i8_args 
 {
     const size_t whole = a->pixels - a->pixels % VF32_LANES;
     const vdot_w ones = vdot_weights(vi32_splat(0x01010101));
-    vdot acc = vdot_zero();
+    vdot acc = vdot_from(0);
     for (size_t i = 0; i < whole; i += VF32_LANES)
         acc = vdot_add(acc, vdot_bytes(vi8_transpose(vi32_load(a->x + i * QUAD))), ones);
 

@@ -33,7 +33,7 @@
  *   vi8_pick(table, v)        the byte of 16 at `table` that a byte of v numbers; 0 where that is not below 16
  *
  *   vdot                      sums of products of bytes, VF32_LANES of them, in GOSS_DOT_REGISTERS registers
- *   vdot_zero()
+ *   vdot_from(s)              sums that begin with s
  *   vdot_add(acc, x, w)       each lane: plus the 4 products of its bytes of x, 0 to 127, and of w, -127 to 127
  *   vdot_sum(acc)             as a vi32
  *   vdot_x, vdot_w            what it takes; vdot_bytes(v), vdot_weights(v) make them of bytes

@@ -143,12 +143,14 @@ static void test_interleave_and_spread(test *t)
 /* The largest products among them, whose pairs fill 16 bits. */
 static void test_dot(test *t)
 {
-    case_begin(t, "vdot_add, vdot_splat, vdot_row, vdot_sum", "sums of random products");
+    case_begin(t, "vdot_from, vdot_add, vdot_splat, vdot_row, vdot_sum", "sums of random products");
     for (size_t round = 0; round < ROUNDS; round++) {
         uint8_t x[BYTES];
         int8_t w[BYTES], quad[QUAD];
-        int32_t expected[LANES] = {0};
-        vdot acc = vdot_zero();
+        const int32_t first = (int32_t)random_below(t, 1 << 20) - (1 << 19);
+        int32_t expected[LANES];
+        for (size_t i = 0; i < LANES; i++) expected[i] = first;
+        vdot acc = vdot_from(first);
         for (size_t term = 0; term < 5; term++) {
             for (size_t i = 0; i < BYTES; i++) {
                 x[i] = random_below(t, 2) ? 127 : (uint8_t)random_below(t, 128);

@@ -107,7 +107,7 @@ static inline vi32 vi8_pick(const uint8_t *table, vi32 v)
 
 enum { GOSS_DOT_REGISTERS = 1 };
 typedef vi32 vdot, vdot_x, vdot_w;
-static inline vdot vdot_zero(void) { return _mm256_setzero_si256(); }
+static inline vdot vdot_from(int32_t s) { return vi32_splat(s); }
 static inline vdot_x vdot_bytes(vi32 v) { return v; }
 static inline vdot_w vdot_weights(vi32 v) { return v; }
 static inline vdot_w vdot_splat(const int8_t *p)
