@@ -47,6 +47,7 @@ class Phase:
     pattern: str = "1x1"
     rearrange: bool = False
     ramp_end: float = 0.0  # share of the phase after which the final sparsity stands
+    distillation: float = 0.0  # weight of a teacher's answers against that of the labels
 
     def is_plain(self, epoch: int) -> bool:
         """Whether an epoch, counted from 0, has neither cutout nor CutMix."""
@@ -150,10 +151,20 @@ class Trainer:
         To start from; trained in place.
     images
         Number of training images, which says how many steps an epoch has.
+    teacher
+        Whose answers count where the phase has distillation.
     """
 
-    def __init__(self, phase: Phase, settings: Settings, model: MobileNetV1, images: int) -> None:
+    def __init__(
+        self,
+        phase: Phase,
+        settings: Settings,
+        model: MobileNetV1,
+        images: int,
+        teacher: MobileNetV1 | None = None,
+    ) -> None:
         self.phase, self.settings, self.model = phase, settings, model
+        self.teacher = teacher.eval() if teacher else None
         self.steps = images // settings.batch_size  # of an epoch
         self.optimizer = make_optimizer(model, settings.weight_decay)
         self.pruner = self._pruner() if phase.sparsities else None
@@ -207,12 +218,23 @@ class Trainer:
         }
         save_atomically(state, self.checkpoint)
 
+    def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Loss against the labels, or against them and the teacher, who sees images unshrunk."""
+        phase = self.phase
+        logits = self.model(resize(images, phase.side(self.epoch)))
+        if not phase.distillation:
+            return F.cross_entropy(logits, targets, label_smoothing=phase.label_smoothing)
+        with torch.no_grad():
+            answers = self.teacher(images)
+        return gossamer.torch.distillation_loss(
+            logits, answers, targets, weight=phase.distillation
+        )
+
     def _step(self, images: Tensor, targets: Tensor, progress: float) -> float:
         """One optimizer step; returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(progress, self.phase)
-        logits = self.model(resize(images, self.phase.side(self.epoch)))
-        loss = F.cross_entropy(logits, targets, label_smoothing=self.phase.label_smoothing)
+        loss = self._loss(images, targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
