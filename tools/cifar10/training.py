@@ -226,9 +226,7 @@ class Trainer:
             return F.cross_entropy(logits, targets, label_smoothing=phase.label_smoothing)
         with torch.no_grad():
             answers = self.teacher(images)
-        return gossamer.torch.distillation_loss(
-            logits, answers, targets, weight=phase.distillation
-        )
+        return gossamer.torch.distillation_loss(logits, answers, targets, weight=phase.distillation)
 
     def _step(self, images: Tensor, targets: Tensor, progress: float) -> float:
         """One optimizer step; returns the loss."""
