@@ -38,7 +38,7 @@ def bundle(entry: Path) -> str:
     made = f"// Made of {entry.parent.name}/{entry.name} by tools/{Path(__file__).name}.\n"
     passed_on = ", ".join(PASSED_ON.findall(entry.read_text()))
     if passed_on:
-        texts[entry.resolve()] = f"export {{ {passed_on} }};\n"
+        texts[entry.resolve()] += f"export {{ {passed_on} }};\n"
     return made + "\n".join(texts.values())
 
 

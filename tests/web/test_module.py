@@ -399,6 +399,15 @@ def test_truncated_engine_is_recognized(module, engines) -> None:
     assert module("return failure(open());")["code"] == "not-wasm"
 
 
+def test_no_memory_to_compile_the_engine_in_is_reported(module) -> None:
+    error = module("""
+        WebAssembly.compile = async () => { throw new RangeError("no room"); };
+        return failure(open());
+    """)
+    assert error["code"] == "out-of-memory"
+    assert error["message"].endswith("no room")
+
+
 def test_engine_of_another_kind_is_recognized(module) -> None:
     nothing = b"\0asm\1\0\0\0"
     module.page.route("**/*.wasm", lambda route: route.fulfill(status=200, body=nothing))

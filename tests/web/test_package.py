@@ -85,5 +85,16 @@ def test_what_cannot_be_joined_is_refused(tmp_path, text: str, words: str) -> No
         bundle(tmp_path / "entry.mjs")
 
 
+def test_a_module_may_pass_on_names_and_have_its_own_code(tmp_path) -> None:
+    (tmp_path / "other.mjs").write_text("export const b = 1;\n")
+    (tmp_path / "entry.mjs").write_text('export { b } from "./other.mjs";\nconst own = 2;\n')
+    lines = bundle(tmp_path / "entry.mjs").split("\n")
+    assert [line for line in lines[1:] if line] == [
+        "const b = 1;",
+        "const own = 2;",
+        "export { b };",
+    ]
+
+
 def test_npm_and_python_have_one_version() -> None:
     assert json.loads((WEB / "package.json").read_text())["version"] == gossamer.__version__

@@ -46,6 +46,7 @@ class Row:
     file_bytes: int
     minutes: float  # that it took to make
     made: str
+    training: str = ""  # options that matter, where it was trained
 
     @property
     def key(self) -> tuple:
@@ -118,9 +119,9 @@ def prune_in_training(
     write_model(trainer.model, pruned, f"{sparsity:.0%} zeros in {pattern}")
 
 
-def measured(path: Path, key: tuple, validation: Path, minutes: float) -> Row:
+def measured(path: Path, key: tuple, options: argparse.Namespace, minutes: float) -> Row:
     """Evaluate a model file."""
-    accuracy = gossamer.evaluate(gossamer.InferenceSession(path), validation)
+    accuracy = gossamer.evaluate(gossamer.InferenceSession(path), options.validation)
     predicted = prediction.predict(
         read.read_graph(path.read_bytes(), path.name), cost_model.load(TARGET)
     )
@@ -131,7 +132,14 @@ def measured(path: Path, key: tuple, validation: Path, minutes: float) -> Row:
         file_bytes=path.stat().st_size,
         minutes=round(minutes, 1),
         made=date.today().isoformat(),
+        training=trained_with(options) if options.epochs and key[2] != "dense" else "",
     )
+
+
+def trained_with(options: argparse.Namespace) -> str:
+    """Write down the options of a training that the row's other columns do not tell."""
+    sides = " ".join(map(str, options.sides))
+    return f"--rate {options.rate:g} --sides {sides} --distillation {options.distillation:g}"
 
 
 def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
@@ -151,7 +159,7 @@ def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
             prune_in_training(key, pruned, options, sets)
         else:
             prune_at_once(key, dense, pruned, options.train)
-        rows.append(measured(pruned, key, options.validation, (time.monotonic() - begin) / 60))
+        rows.append(measured(pruned, key, options, (time.monotonic() - begin) / 60))
         print(rows[-1], flush=True)
         kept.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     (RESULTS / "cifar10.md").write_text(table(rows), encoding="utf-8")
@@ -166,14 +174,13 @@ def table(rows: Sequence[Row]) -> str:
         f"Top-1 on the 5,000 validation images; dense: {dense.top1:.2%}, "
         f"{dense.milliseconds:.2f} ms. Times are predicted for {TARGET}, one thread.",
         "Zeros are the share of every pointwise layer. Without epochs, pruning is at once: "
-        f"refitted to {CALIBRATION:,} training images, or by magnitude alone. With epochs, the "
-        "dense network's answers count half; three epochs or fewer had `--rate 0.01 --sides 24 32 "
-        "32`.",
+        f"refitted to {CALIBRATION:,} training images, or by magnitude alone.",
         "Made by `python tools/cifar10 compare`, with `--patterns`, `--sparsities`, `--methods` "
         "and `--epochs` as in the rows.",
         "",
-        "| zeros | pattern | method | epochs | top-1 | points lost | faster | bytes | minutes |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| zeros | pattern | method | epochs | top-1 | points lost | faster | bytes | minutes "
+        "| trained with |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(rows, key=lambda row: (row.sparsity, -row.top1)):
         if row is not dense:
@@ -181,6 +188,6 @@ def table(rows: Sequence[Row]) -> str:
                 f"| {row.sparsity:.0%} | {row.pattern} | {row.method} | {row.epochs} "
                 f"| {row.top1:.2%} | {100 * (dense.top1 - row.top1):.2f} "
                 f"| {dense.milliseconds / row.milliseconds:.2f} | {row.file_bytes:,} "
-                f"| {row.minutes} |"
+                f"| {row.minutes} | {row.training} |"
             )
     return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
  * @file Loads the engine: instantiates it, turns its statuses into errors. The module imports nothing, or only the memory
  * that threads share, so there is no toolchain glue. Runs in the worker, and in node; not public.
  */
-import { GossamerError } from "./errors.mjs";
+import { engineError, GossamerError } from "./errors.mjs";
 import { LAYOUTS } from "./layout.mjs";
 
 /** In the order of the C enum goss_status; a test compares the two. */
@@ -49,13 +49,7 @@ export class Engine {
       const imports = WebAssembly.Module.imports(module).length > 0 ? { env: { memory: sharedMemory() } } : {};
       return new Engine(module, imports.env?.memory, await WebAssembly.instantiate(module, imports));
     } catch (error) {
-      if (error instanceof RangeError) {
-        throw new GossamerError("out-of-memory", `There is no memory for the engine: ${error.message}`, { cause: error });
-      }
-      if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) {
-        throw new GossamerError("not-wasm", `The engine cannot be compiled: ${error.message}`, { cause: error });
-      }
-      throw error;
+      throw engineError(error);
     }
   }
 

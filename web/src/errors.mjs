@@ -33,3 +33,18 @@ export class GossamerError extends Error {
     this.code = code;
   }
 }
+
+/**
+ * What compiling or starting the engine threw, as an error of this package where it is a known one. Not public.
+ *
+ * @param {any} error
+ */
+export function engineError(error) {
+  if (error instanceof RangeError) {
+    return new GossamerError("out-of-memory", `There is no memory for the engine: ${error.message}`, { cause: error });
+  }
+  if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) {
+    return new GossamerError("not-wasm", `The engine cannot be compiled: ${error.message}`, { cause: error });
+  }
+  return error;
+}

@@ -2,7 +2,7 @@
  * @file The public class: a model, ready to run in a worker of its own.
  */
 import { chooseBuild, chooseThreads } from "./choice.mjs";
-import { GossamerError } from "./errors.mjs";
+import { engineError, GossamerError } from "./errors.mjs";
 import { decodeImage } from "./image.mjs";
 import { readSource } from "./source.mjs";
 
@@ -333,14 +333,16 @@ async function readEngine(address, options) {
   const { bytes, type } = await readSource(address, options);
   try {
     return await WebAssembly.compile(bytes);
-  } catch (error) {
-    const found = `${type || "no content type"}, ${bytes.length} bytes; ${error}`;
+  } catch (cause) {
+    const error = engineError(cause);
+    if (error.code !== "not-wasm") throw error;
+    const found = `${type || "no content type"}, ${bytes.length} bytes; ${cause}`;
     const file = address.pathname.split("/").at(-1);
     throw new GossamerError(
       "not-wasm",
       `${address.href} is no WebAssembly module (${found}). Serve the package's file dist/${file} there; ` +
         "a server that answers unknown paths with a page hides that it is missing.",
-      { cause: error },
+      { cause },
     );
   }
 }
