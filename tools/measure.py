@@ -112,7 +112,8 @@ def sizes() -> dict[str, dict[str, int]]:
     """Bytes of each file that ships, raw and as gzip sends it."""
     wheels = json.loads((ROOT / "dist" / "wheels.json").read_text())
     files = [ROOT / "web" / "dist" / name for name in ENGINES]
-    files += [ROOT / MODEL_FILE, *(ROOT / "dist" / wheel for wheel in wheels.values())]
+    files += sorted((ROOT / MODEL_FILE.parent).glob("*.goss"))
+    files += [ROOT / "dist" / wheel for wheel in wheels.values()]
     return {
         file.name: {
             "bytes": file.stat().st_size,

@@ -44,6 +44,17 @@ __attribute__((always_inline)) static inline vi32 finish(const goss_matrix_i8_ar
     return vi8_transpose(round_vectors(v, t));
 }
 
+/* The same of vector v of a tile, stored. */
+__attribute__((always_inline)) static inline void store_vector(const goss_matrix_i8_args *a, const targets *t,
+                                                               size_t row, const vdot acc[QUAD][4], size_t v,
+                                                               uint8_t *y, const uint8_t *residual)
+{
+    const size_t place = v * QUAD * VF32_LANES;
+    vi32 sums[QUAD];
+    for (int r = 0; r < QUAD; r++) sums[r] = vdot_sum(acc[r][v]);
+    vi32_store(y + place, finish(a, t, row, sums, residual ? residual + place : NULL));
+}
+
 /* One column of pixels, `vectors` wide, through all rows. Constant arguments unroll completely. */
 __attribute__((always_inline)) static inline void pointwise_tile(const goss_matrix_i8_args *a, size_t pixel,
                                                                  int block_rows, int vectors)
@@ -56,24 +67,28 @@ __attribute__((always_inline)) static inline void pointwise_tile(const goss_matr
 
     for (size_t row = 0; row < a->rows; row += QUAD) {
         vdot acc[QUAD][4]; /* [QUAD][vectors] in use */
+        GOSS_ROLLED
         for (int first = 0; first < QUAD; first += block_rows) {
+            vdot part[QUAD][4]; /* [block_rows][vectors], in registers */
             for (int r = 0; r < block_rows; r++)
-                for (int v = 0; v < vectors; v++) acc[first + r][v] = vdot_from(a->start[row + (size_t)(first + r)]);
+                for (int v = 0; v < vectors; v++) part[r][v] = vdot_from(a->start[row + (size_t)(first + r)]);
             size_t blocks = a->columns;
             if (count)
                 blocks = *count++;
             else
                 offset = a->plane_offset;
             for (; blocks > 0; blocks--) {
-                add_block(acc + first, x + *offset++, weights, block_rows, vectors);
+                add_block(part, x + *offset++, weights, block_rows, vectors);
                 weights += block_rows * QUAD;
             }
+            for (int r = 0; r < block_rows; r++)
+                for (int v = 0; v < vectors; v++) acc[first + r][v] = part[r][v];
         }
-        for (int v = 0; v < vectors; v++) {
-            const size_t place = (size_t)v * QUAD * VF32_LANES;
-            vi32 sums[QUAD];
-            for (int r = 0; r < QUAD; r++) sums[r] = vdot_sum(acc[r][v]);
-            vi32_store(y + place, finish(a, &t, row, sums, residual ? residual + place : NULL));
+        if (vectors > 2) { /* copies for each would be most of the kernel */
+            GOSS_ROLLED
+            for (size_t v = 0; v < (size_t)vectors; v++) store_vector(a, &t, row, acc, v, y, residual);
+        } else {
+            for (size_t v = 0; v < (size_t)vectors; v++) store_vector(a, &t, row, acc, v, y, residual);
         }
         y += a->y_stride * QUAD;
         if (residual) residual += a->y_stride * QUAD;

@@ -1,5 +1,5 @@
 /* A weight matrix in block storage (FORMAT.md sections 10 and 11), as operators see it. Pointers lead into the model
- * file, or to what became of f16. */
+ * file, or to what loading expanded. */
 #ifndef GOSS_WEIGHTS_H
 #define GOSS_WEIGHTS_H
 
@@ -26,7 +26,7 @@ typedef struct goss_weights {
     size_t elements;        /* stored values, without padding */
     size_t bytes;           /* in the file, and of what was expanded */
     const float *values;    /* f32: block after block */
-    float *expanded;        /* f16: where values lie; the model's to free */
+    void *expanded;         /* what loading made of f16 or of runs; the model's to free */
     const float *row_scale; /* i8: [rows] */
     const int8_t *quads;    /* i8: block after block, block_rows x 4 each; depthwise: [columns][padded_rows] */
     const uint32_t *counts; /* sparse: blocks of each block row, then of each remaining row */

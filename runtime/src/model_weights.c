@@ -5,6 +5,8 @@
 #include "memory.h"
 #include "reader.h"
 
+enum { DENSE, SPARSE, DEPTHWISE, RUNS }; /* storage */
+
 /* Of block rows `listed` in number: counts and columns, at `data`. Fills in where they lie and where values begin. */
 static goss_status read_index(reader *r, const goss_tensor *tensor, goss_weights *w, const unsigned char *data,
                               size_t data_bytes, size_t listed, uint32_t stored, size_t *values_offset)
@@ -52,15 +54,16 @@ static goss_status expand(reader *r, const goss_tensor *tensor, goss_weights *w)
     if (checked_multiply(w->elements, sizeof(float), &bytes) && checked_add(bytes, GOSS_ALIGNMENT, &bytes))
         w->expanded = goss_alloc_zeroed(bytes); /* kernels may read behind, as they may in the file */
     if (!w->expanded) return goss_fail_out_of_memory(r->error, bytes, "weights in f32");
+    float *values = w->expanded;
 
     for (size_t i = 0; i < w->elements; i++) {
         const uint32_t magnitude = halves[i] & (uint32_t)MAGNITUDE, bits = magnitude << MANTISSA_DIFFERENCE;
         if (magnitude > LARGEST) return CORRUPT(r, "weights '%.60s': stored value %zu is not finite", tensor->name, i);
         float value;
         memcpy(&value, &bits, sizeof value);
-        w->expanded[i] = value * (halves[i] > MAGNITUDE ? -0x1p112f : 0x1p112f); /* exponents: 127 - 15 */
+        values[i] = value * (halves[i] > MAGNITUDE ? -0x1p112f : 0x1p112f); /* exponents: 127 - 15 */
     }
-    w->values = w->expanded;
+    w->values = values;
     w->bytes += bytes;
     return GOSS_OK;
 }
@@ -160,13 +163,17 @@ static goss_status read_depthwise(reader *r, const goss_tensor *tensor, goss_wei
     return status;
 }
 
-static goss_status read_i8_matrix(reader *r, const goss_tensor *tensor, goss_weights *w, const unsigned char *data,
-                                  size_t bytes, uint32_t stored)
+static goss_status read_i8_matrix(reader *r, goss_tensor *tensor, goss_weights *w, const unsigned char *data,
+                                  size_t bytes, uint32_t storage, uint32_t stored)
 {
     const size_t channels = tensor->dims[1], positions = w->all / w->rows / channels;
     const size_t listed = w->padded_rows / w->block_rows, block_bytes = (size_t)w->block_rows * QUAD;
     size_t offset = 0;
     w->columns = (channels + QUAD - 1) / QUAD * positions;
+    if (storage == RUNS) {
+        const goss_status status = goss_expand_runs(r, tensor, stored, &data, &bytes);
+        if (status) return status;
+    }
     if (w->sparse) {
         const goss_status status = read_index(r, tensor, w, data, bytes, listed, stored, &offset);
         if (status) return status;
@@ -194,8 +201,8 @@ static goss_status read_i8_matrix(reader *r, const goss_tensor *tensor, goss_wei
     return GOSS_OK;
 }
 
-static goss_status read_i8(reader *r, const goss_tensor *tensor, goss_weights *w, const unsigned char *data,
-                           uint32_t storage, uint32_t stored)
+static goss_status read_i8(reader *r, goss_tensor *tensor, goss_weights *w, const unsigned char *data, uint32_t storage,
+                           uint32_t stored)
 {
     size_t scale_bytes = 0;
     w->i8 = true;
@@ -212,8 +219,9 @@ static goss_status read_i8(reader *r, const goss_tensor *tensor, goss_weights *w
 
     goss_status status = check_scales(r, tensor, w);
     if (!status)
-        status = storage == 2 ? read_depthwise(r, tensor, w, w->bytes - scale_bytes)
-                              : read_i8_matrix(r, tensor, w, data + scale_bytes, w->bytes - scale_bytes, stored);
+        status = storage == DEPTHWISE
+                     ? read_depthwise(r, tensor, w, w->bytes - scale_bytes)
+                     : read_i8_matrix(r, tensor, w, data + scale_bytes, w->bytes - scale_bytes, storage, stored);
     if (!status && w->columns > MOST_COLUMNS)
         return goss_fail(r->error, GOSS_UNSUPPORTED, "weights '%.60s': %zu columns of i8; at most %d are supported",
                          tensor->name, w->columns, MOST_COLUMNS);
@@ -230,9 +238,11 @@ goss_status goss_read_weights(reader *r, const unsigned char *record, goss_tenso
     const section *blob = &r->sections[WEIGHTS];
     const bool i8 = tensor->dtype == GOSS_DTYPE_I8;
 
-    if (storage > (i8 ? 2 : 1) || (storage != 1 && stored != 0))
+    const bool sparse = storage == SPARSE || storage == RUNS;
+
+    if (storage > (i8 ? RUNS : SPARSE) || (!sparse && stored != 0))
         return CORRUPT(r, "weights '%.60s': storage %u with %u blocks; 0 (dense, 0 blocks)%s or 1 (sparse) expected",
-                       tensor->name, storage, stored, i8 ? ", 2 (depthwise, 0 blocks)" : "");
+                       tensor->name, storage, stored, i8 ? ", 2 (depthwise, 0 blocks), 3 (runs)" : "");
     if (offset % 64 != 0 || offset > blob->bytes || bytes > blob->bytes - offset)
         return CORRUPT(r, "weights '%.60s': offset %llu, %llu bytes outside of the section's %zu bytes", tensor->name,
                        (unsigned long long)offset, (unsigned long long)bytes, blob->bytes);
@@ -240,7 +250,7 @@ goss_status goss_read_weights(reader *r, const unsigned char *record, goss_tenso
     w->rows = w->all = tensor->dims[0];
     for (uint32_t i = 1; i < tensor->rank; i++) w->all *= tensor->dims[i];
     w->bytes = (size_t)bytes;
-    w->sparse = storage == 1;
+    w->sparse = sparse;
     const unsigned char *data = blob->data + offset;
     return i8 ? read_i8(r, tensor, w, data, storage, stored) : read_f32(r, tensor, w, data, stored);
 }

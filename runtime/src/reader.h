@@ -48,4 +48,8 @@ static inline bool all_zero(const unsigned char *p, size_t count)
 /* The weights that a tensor's record describes (FORMAT.md sections 10 and 11); its dtype and shape are read. */
 goss_status goss_read_weights(reader *r, const unsigned char *record, goss_tensor *tensor);
 
+/* Writes i8 weights that lie in runs anew as `stored` blocks with their index, and points `data` and `bytes` there. */
+goss_status goss_expand_runs(reader *r, goss_tensor *tensor, uint32_t stored, const unsigned char **data,
+                             size_t *bytes);
+
 #endif

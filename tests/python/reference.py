@@ -138,6 +138,8 @@ def unpack_i8(data, shape, block_rows, storage, blocks):
         assert next(indices, None) is None
         data = data[-(-(4 * block_row_count + 2 * blocks) // 64) * 64 :]
     values = iter(np.frombuffer(data, np.int8).tolist())
+    if storage == 3:
+        values = iter(unpack_runs(data, rows * 4 * quads * positions))
     weights = np.zeros((rows, 4 * quads, positions), np.int8)
     for block_row, present in enumerate(listed):
         assert list(present) == sorted(set(present))
@@ -149,6 +151,28 @@ def unpack_i8(data, shape, block_rows, storage, blocks):
     assert next(values, None) is None
     assert not weights[shape[0] :].any() and not weights[:, shape[1] :].any()
     return weights[: shape[0], : shape[1]].reshape(shape), scales
+
+
+def unpack_runs(data, size):
+    """All values of a matrix that lies in runs, bit by bit."""
+    count, bits = struct.unpack_from("<2I", data)
+
+    def bits_of(part):
+        return iter([byte >> bit & 1 for byte in part for bit in range(8)])
+
+    end = 8 + count + (count * bits + 7) // 8
+    remainders, quotients = bits_of(data[8 + count : end]), bits_of(data[end:])
+    values = []
+    for value in struct.unpack_from(f"<{count}b", data, 8):
+        quotient = 0
+        while not next(quotients):
+            quotient += 1
+        remainder = sum(next(remainders) << bit for bit in range(bits))
+        assert value != 0
+        values += [0] * ((quotient << bits) + remainder) + [value]
+    for rest in (list(remainders), list(quotients)):
+        assert len(rest) < 8 and not any(rest)
+    return values + [0] * (size - len(values))
 
 
 def block_row_ranges(rows, block_rows):

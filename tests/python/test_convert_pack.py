@@ -15,6 +15,7 @@ from gossamer.convert.pack import (
     choose_i8_storage,
     choose_storage,
     i8_blocks,
+    i8_storage_in_file,
     pack_i8_weights,
     pack_weights,
     stored_i8_matrix,
@@ -177,7 +178,7 @@ def i8_weights(draw):
 KERNELS = [(1, 1), (3, 3), (1, 5)]
 
 
-@given(i8_weights(), st.sampled_from([1, 4]), st.sampled_from(STORAGES))
+@given(i8_weights(), st.sampled_from([1, 4]), st.sampled_from([*STORAGES, Storage.RUNS]))
 def test_packing_keeps_every_i8_weight_and_scale(weights, block_rows, storage):
     scales = np.arange(1, len(weights) + 1, dtype=np.float32)
     packed = pack_i8_weights(weights, scales, block_rows, storage)
@@ -185,6 +186,19 @@ def test_packing_keeps_every_i8_weight_and_scale(weights, block_rows, storage):
     found, found_scales = reference.unpack_i8(packed.data, *arguments)
     np.testing.assert_array_equal(found, weights)
     np.testing.assert_array_equal(found_scales, scales)
+
+
+@pytest.mark.parametrize(("block", "expected"), [((1, 1), Storage.RUNS), ((4, 4), Storage.SPARSE)])
+def test_zeros_inside_of_blocks_are_left_out_of_the_file(block, expected):
+    random = np.random.default_rng(5)
+    kept = np.kron(random.random((64 // block[0], 64 // block[1])) >= 0.85, np.ones(block))
+    weights = (random.integers(1, 128, (64, 64)) * kept).astype(np.int8)
+    storage = i8_storage_in_file(weights, 1, Storage.SPARSE)
+    assert storage is expected
+    plain, packed = (
+        len(pack_i8_weights(weights, np.ones(64), 1, how).data) for how in (Storage.SPARSE, storage)
+    )
+    assert packed < 0.7 * plain if storage is Storage.RUNS else packed == plain
 
 
 @given(i8_weights())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+import tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import dense_networks
@@ -74,6 +75,18 @@ def test_general_operators_are_read(op):
     }
     data = gossamer.convert(g.model(results[op]()), None)
     assert lower(read_graph(data, "model"), {}) == data
+
+
+def test_weights_in_runs_are_the_same_weights_and_compute_the_same():
+    contents = [tiny_models.quantized(), tiny_models.runs()]
+    image = np.random.default_rng(3).normal(size=(1, 3, 6, 6)).astype(np.float32)
+    sparse, runs = (gossamer.InferenceSession(content) for content in contents)
+    np.testing.assert_array_equal(*(s.run(None, {"image": image})[0] for s in (sparse, runs)))
+    kernels = ([layer.kernel for layer in session.layers()] for session in (sparse, runs))
+    assert next(kernels) == next(kernels)
+    for left, right in zip(*(read_graph(c, "model").nodes for c in contents), strict=True):
+        for a, b in zip(left.inputs, right.inputs, strict=True):
+            np.testing.assert_array_equal(a.data, b.data)
 
 
 def test_damaged_files_are_refused():

@@ -369,7 +369,7 @@ def quantized_file() -> GossFile:
         (I8_DENSE, 4, 4, 4, "'stem.weight': dtype 4"),
         (I8_DENSE, 12, 4, 3, "'stem.weight': "),
         (I8_DENSE, 40, 4, 2, "'stem.weight': blocks of 2 rows; 1 or 4 expected"),
-        (I8_DENSE, 44, 4, 3, "'stem.weight': storage 3 with 0 blocks"),
+        (I8_DENSE, 44, 4, 4, "'stem.weight': storage 4 with 0 blocks"),
         (I8_DENSE, 44, 4, 2, "'stem.weight': depthwise"),
         (I8_DENSE, 56, 8, 63, "'stem.weight': 63 bytes do not hold 5 scales"),
         (I8_DENSE, 56, 8, 100, "'stem.weight': 36 bytes of values, 18 blocks of 16 expected"),
@@ -412,6 +412,45 @@ def test_i8_weights_their_scales_and_padding_are_checked(
     refuse(file.repair(), ModelError, message)
 
 
+RUNS_AT = 64  # behind the scales of 5 rows; then 21 weights
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "value", "message"),
+    [
+        (0, 4, 20, "the runs do not make 3 blocks"),
+        (0, 4, 22, "weight 13 of the runs is -?[0-9]+, or lies outside"),
+        (0, 4, 1 << 31, "bytes do not hold 2147483648 weights in runs"),
+        (0, 4, 2, "the runs do not make 3 blocks"),
+        (4, 4, 16, "21 weights in runs with remainders of 16 bits"),
+        (4, 4, 15, "bytes do not hold 21 weights in runs"),
+        (8 + 3, 1, 0, "weight 3 of the runs is 0, or"),
+        (8, 1, 0x80, "byte 0 is -128; -127 to 127"),
+    ],
+)
+def test_weights_in_runs_are_checked(offset: int, size: int, value: int, message: str) -> None:
+    file = GossFile(tiny_models.runs())
+    file.put(weight_offset(file, I8_SPARSE) + RUNS_AT + offset, value, size)
+    refuse(file.repair(), ModelError, f"'pointwise.weight': .*{message}")
+
+
+@pytest.mark.parametrize(
+    ("field", "size", "value", "message"),
+    [
+        (56, 8, RUNS_AT + 7, "7 bytes do not hold 0 weights"),
+        (64, 4, 2, "the runs do not make 2 blocks"),
+        (64, 4, 4, "the runs do not make 4 blocks"),
+        (40, 4, 1, "the runs do not make 3 blocks"),
+    ],
+)
+def test_the_record_of_weights_in_runs_is_checked(
+    field: int, size: int, value: int, message: str
+) -> None:
+    file = GossFile(tiny_models.runs())
+    file.put(file.record("tensors", I8_SPARSE) + field, value, size)
+    refuse(file.repair(), ModelError, f"'pointwise.weight': {message}")
+
+
 def test_the_file_of_an_error_is_named(tmp_path: Path) -> None:
     path = tmp_path / "broken.goss"
     path.write_bytes(CONTENT[:100])
@@ -432,7 +471,7 @@ def places(content: bytes) -> st.SearchStrategy[int]:
 @st.composite
 def altered_files(draw: st.DrawFn) -> bytes:
     """Some bytes of a file are others; checksums are right."""
-    content = draw(st.sampled_from([CONTENT, tiny_models.quantized()]))
+    content = draw(st.sampled_from([CONTENT, tiny_models.quantized(), tiny_models.runs()]))
     changes = st.lists(st.tuples(places(content), st.integers(0, 255)), min_size=1, max_size=6)
     file = GossFile(content)
     for position, value in draw(changes):

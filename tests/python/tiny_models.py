@@ -151,13 +151,13 @@ def i8_weights(name: str, values: np.ndarray, scales: np.ndarray, how: Storage) 
     return Tensor(name, Role.WEIGHTS, values.shape, packed, Dtype.I8)
 
 
-def quantized() -> bytes:
+def quantized(sparse: Storage = Storage.SPARSE) -> bytes:
     """A dense, a depthwise and a sparse convolution in i8: image [1, 3, 6, 6] -> [1, 5, 6, 6]."""
     random = np.random.default_rng(11)
 
     def i8(name: str, shape: tuple[int, ...], how: Storage) -> Tensor:
         values = random.integers(-127, 128, shape, np.int8)
-        if how is Storage.SPARSE:
+        if how is sparse:
             values[:4, 4:] = 0
         return i8_weights(name, values, 0.01 + random.random(shape[0]) / 100, how)
 
@@ -173,7 +173,7 @@ def quantized() -> bytes:
         i8("depthwise.weight", (5, 1, 3, 3), Storage.DEPTHWISE),
         weights("depthwise.bias", random.normal(size=5)),
         u7("depthwise", 0.1, 0),
-        i8("pointwise.weight", (5, 5, 1, 1), Storage.SPARSE),
+        i8("pointwise.weight", (5, 5, 1, 1), sparse),
         weights("pointwise.bias", random.normal(size=5)),
         u7("pointwise", 0.2, 70),
         Tensor("planes", Role.OUTPUT),
@@ -187,6 +187,11 @@ def quantized() -> bytes:
         Node("dequantize", Op.DEQUANTIZE, (10,), 11),
     ]
     return write_model(Model(tensors, nodes, {}))
+
+
+def runs() -> bytes:
+    """The same, with the places of sparse weights told as runs of zeros."""
+    return quantized(Storage.RUNS)
 
 
 def heavy() -> bytes:

@@ -17,5 +17,6 @@ for build in (
     tiny_models.every_operator,
     tiny_models.windows,
     tiny_models.quantized,
+    tiny_models.runs,
 ):
     (folder / f"{build.__name__}.goss").write_bytes(build())

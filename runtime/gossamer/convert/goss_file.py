@@ -65,6 +65,7 @@ class Storage(IntEnum):
     DENSE = 0
     SPARSE = 1
     DEPTHWISE = 2
+    RUNS = 3
 
 
 class Op(IntEnum):

@@ -162,7 +162,8 @@ class _Lowering:
         choice = storage_of(node, self.costs, asked, position)
         how, dtype = (choice.block_rows, choice.storage), value.dtype
         if dtype == "i8":
-            packed = pack.pack_i8_weights(value.data, value.scales, *how)
+            in_file = pack.i8_storage_in_file(value.data, *how)
+            packed = pack.pack_i8_weights(value.data, value.scales, choice.block_rows, in_file)
         else:
             halves = use not in (Use.BIAS, Use.TABLE) and pack.fits_half(value.data)
             dtype = "f16" if halves else "f32"

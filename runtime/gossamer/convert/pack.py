@@ -19,6 +19,8 @@ PATTERNS = {"1x1": 1, "2x1": 2, "4x1": 4, "8x1": 8}  # rows of a block
 I8_PATTERNS = {"4x4": 4, "1x4": 1}  # the same, of i8 weights: rows x input channels
 QUAD = 4  # of channels
 DENSE = "dense"
+INDEX_BYTES = 2  # of a block, as a rule
+MOST_REMAINDER_BITS = 15
 NOISE = 0.03  # a difference in measured costs that says nothing; larger blocks need fewer indices
 
 HALVED_FROM = 1 << 10  # weights: the tables, biases and tests of fewer are not worth a conversion
@@ -398,6 +400,33 @@ def choose_i8_storage(
     return _compare(float(np.mean(weights == 0)), cheapest_as(Storage.SPARSE, lacking), dense, QUAD)
 
 
+def i8_storage_in_file(weights: np.ndarray, block_rows: int, storage: Storage) -> Storage:
+    """Take runs instead of sparse storage where less than half of its bytes would be weights."""
+    if storage is not Storage.SPARSE:
+        return storage
+    blocks = int(i8_blocks(weights, block_rows).any(axis=(2, 3)).sum())
+    bytes_of_blocks = blocks * (INDEX_BYTES + block_rows * QUAD)
+    return Storage.RUNS if 2 * np.count_nonzero(weights) < bytes_of_blocks else storage
+
+
+def _runs(values: np.ndarray) -> bytes:
+    """Weights other than zero, and how many zeros lie before each of them."""
+    places = np.flatnonzero(values)
+    zeros = np.diff(places, prepend=-1) - 1
+    bits = min(
+        range(MOST_REMAINDER_BITS + 1), key=lambda k: int((zeros >> k).sum()) + k * len(zeros)
+    )
+    head = np.array([len(places), bits], "<u4").tobytes() + values[places].tobytes()
+    remainders = zeros[:, np.newaxis] >> np.arange(bits) & 1
+    ends = np.cumsum((zeros >> bits) + 1)
+    quotients = np.zeros(ends[-1] if len(ends) else 0, np.uint8)
+    quotients[ends - 1] = 1
+    streams = (
+        np.packbits(part.astype(np.uint8), bitorder="little") for part in (remainders, quotients)
+    )
+    return head + b"".join(stream.tobytes() for stream in streams)
+
+
 def pack_i8_weights(
     weights: np.ndarray, scales: np.ndarray, block_rows: int, storage: Storage
 ) -> PackedWeights:
@@ -412,7 +441,8 @@ def pack_i8_weights(
     block_rows
         4 or 1 rows of 4 channels that are stored together.
     storage
-        Sparse leaves out the blocks whose weights are all zero.
+        Sparse leaves out the blocks whose weights are all zero; runs leave out every zero, and
+        become the same blocks when the engine loads them.
     """
     head = np.asarray(scales, "<f4").tobytes()
     head += bytes(align(len(head)) - len(head))
@@ -423,5 +453,7 @@ def pack_i8_weights(
     if storage is Storage.DENSE:
         return PackedWeights(block_rows, storage, 0, head + blocks.tobytes())
     present = blocks.any(axis=(2, 3))
-    data = head + _index(present) + blocks[present].tobytes()
-    return PackedWeights(block_rows, storage, int(present.sum()), data)
+    data = _index(present) + blocks[present].tobytes()
+    if storage is Storage.RUNS:
+        data = _runs(blocks.ravel())
+    return PackedWeights(block_rows, storage, int(present.sum()), head + data)

@@ -240,7 +240,9 @@ def _i8_weights(
     rows, quads = -(-shape[0] // QUAD) * QUAD, -(-shape[1] // QUAD)
     matrix = np.zeros((rows // block_rows, quads * positions, block_rows, QUAD), np.int8)
     present = np.ones(matrix.shape[:2], bool)
-    if storage == Storage.SPARSE:
+    if storage == Storage.RUNS:
+        data = _runs(data, matrix.size)
+    elif storage == Storage.SPARSE:
         counts, column, data = _index(data, *matrix.shape[:2], blocks)
         present[:] = False
         present[np.repeat(np.arange(len(counts)), counts), column] = True
@@ -248,3 +250,18 @@ def _i8_weights(
     by_row = matrix.swapaxes(1, 2).reshape(rows, quads, positions, QUAD).swapaxes(2, 3)
     weights = by_row.reshape(rows, quads * QUAD, *shape[2:])[: shape[0], : shape[1]]
     return weights, scales, f"{block_rows}x{QUAD}"
+
+
+def _runs(data: bytes, size: int) -> bytes:
+    """Lay weights that are stored in runs among their zeros."""
+    count, bits = np.frombuffer(data, "<u4", 2).tolist()
+    values = np.frombuffer(data, np.int8, count, offset=8)
+    end = 8 + count + -(-count * bits // 8)
+    low = np.frombuffer(data[8 + count : end], np.uint8)
+    remainders = np.unpackbits(low, count=count * bits, bitorder="little").reshape(count, bits)
+    ones = np.flatnonzero(np.unpackbits(np.frombuffer(data[end:], np.uint8), bitorder="little"))
+    quotients = np.diff(ones, prepend=-1) - 1
+    zeros = (quotients << bits) + remainders @ (1 << np.arange(bits))
+    laid = np.zeros(size, np.int8)
+    laid[np.cumsum(zeros + 1) - 1] = values
+    return laid.tobytes()
