@@ -71,10 +71,8 @@ def test_what_stays_is_refitted_and_the_output_moves_less(dense: Path) -> None:
     def error(**options) -> float:
         options["allocation"] = "uniform"
         content, report = pruned(dense, sparsity=0.5, pattern="4x1", **options)
-        assert all(
-            layer.error is None or layer.error <= layer.error_before + 1e-9
-            for layer in report.layers
-        )
+        refitted = [layer for layer in report.layers if layer.error is not None]
+        assert all(layer.error <= 1.2 * layer.error_before for layer in refitted)  # scaled, too
         return float(((scores(content, others) - wanted) ** 2).mean())
 
     plain = error(rearrange=False)
@@ -196,6 +194,21 @@ def test_refitting_is_least_squares_on_the_weights_that_stay(monkeypatch) -> Non
         assert not fitted[row, ~keep[row]].any()
 
 
+def test_channels_vary_as_much_as_they_did_after_refitting() -> None:
+    random = np.random.default_rng(5)
+    weights = random.normal(size=(4, 9)).astype(np.float32)
+    x = np.concatenate([random.normal(size=(9, 4000)) + 1, np.ones((1, 4000))])
+    sums = Moments(*[x @ x.T] * 3)
+    after = weights * keep_mask(saliency.magnitude(weights), Pattern(1), 0.4)
+    after[3] = 0
+    found = reconstruction.restored_variance(weights, after, sums)
+    gains = np.minimum((weights[:3] @ x[:-1]).std(1) / (after[:3] @ x[:-1]).std(1), 1.3)
+    assert gains.min() > 1
+    assert gains.max() < 1.3
+    np.testing.assert_allclose(found[:3], after[:3] * np.maximum(gains, 1)[:, None], rtol=1e-4)
+    assert not found[3].any()
+
+
 def test_second_order_saliency_is_the_error_after_the_best_refit(monkeypatch) -> None:
     random = np.random.default_rng(4)
     weights = random.normal(size=(1, 6)).astype(np.float32)
@@ -250,7 +263,7 @@ def test_sensitivity_is_measured_with_some_of_the_inputs(dense: Path) -> None:
         dense, sparsity=0.3, data=images(40), progress=lambda *step: steps.append(step)
     )
     assert any("was measured with 20 inputs" in note for note in report.notes)
-    layers = len(gossamer.prune(dense, None, sparsity=0.3).layers)
+    layers = len(gossamer.prune(dense, None, sparsity=0.3).layers) + 1  # the last one is weighed
     assert [step for step in steps if step[0] == "measuring sensitivity"] == [
         ("measuring sensitivity", done, layers) for done in range(1, layers + 1)
     ]

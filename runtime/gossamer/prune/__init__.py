@@ -39,10 +39,11 @@ def prune(
 
     Channels are rearranged first, so that the blocks lose less; the network computes the same after
     that. Then the least salient blocks of each layer go, and the weights that stay are fitted to
-    what the layer computed before (least squares on what it reads), layer by layer from the input
-    to the output. Convolutions without groups and fully connected layers are pruned, except the
-    first and the last of them: they take little time, and the output depends on each of their
-    weights.
+    what the layer computed before (least squares on what it reads), and scaled so that each
+    channel varies as much as it did, layer by layer from the input to the output. Convolutions
+    without groups and fully connected layers are pruned, except the first and the last of them:
+    they take little time, and the output depends on each of their weights. The last one is pruned,
+    too, where layers are weighed against each other ("cost", `seconds`, `speedup`).
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def prune(
     reconstruct
         Whether to refit what stays, where there is `data`.
     exclude
-        Names of nodes that stay as they are, besides the first and the last.
+        Names of nodes that stay as they are, besides those that always do.
     target, costs
         As `convert` takes them: the instruction set to store and to predict for.
     metadata

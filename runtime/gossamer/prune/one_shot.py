@@ -133,7 +133,7 @@ def run(
         raise InputError(f"limit: at least 1 expected, found {limit!r}")
     halved = halves.are_asked(weights)
     graph, texts = read_network(src, metadata)
-    layers = _prunable(graph, exclude)
+    layers = _prunable(graph, exclude, last=budget.weighs_layers)
     before = prediction.predict(graph, costs).seconds
     inputs = [] if data is None else samples(graph, texts, data, limit)
     job = _Job(graph, copy.deepcopy(graph), layers, inputs, progress)
@@ -180,7 +180,8 @@ def quiet(what: str, done: int, total: int) -> None:
 # ---- What there is ------------------------------------------------------------------------------
 
 
-def _prunable(graph: Graph, exclude: Sequence[str]) -> list[_Weights]:
+def _prunable(graph: Graph, exclude: Sequence[str], last: bool) -> list[_Weights]:
+    """List the layers that may be pruned; whether the last one may is up to the caller."""
     nodes = [node for node in graph.nodes if pack.has_matrix(node)]
     names = {node.name for node in nodes}
     for name in exclude:
@@ -189,7 +190,7 @@ def _prunable(graph: Graph, exclude: Sequence[str]) -> list[_Weights]:
                 f"exclude: '{name}' is no layer of {graph.source} that could be pruned; these are: "
                 f"{', '.join(sorted(names)) or 'none'}"
             )
-    outer = {node.inputs[1] for node in (*nodes[:1], *nodes[-1:])}
+    outer = {node.inputs[1] for node in nodes[:1] + ([] if last else nodes[-1:])}
     layers: dict[Value, _Weights] = {}
     for node in nodes:
         value = node.inputs[1]
@@ -201,7 +202,8 @@ def _prunable(graph: Graph, exclude: Sequence[str]) -> list[_Weights]:
     if not chosen:
         raise InputError(
             f"{graph.source}: no layer to prune: of {len(nodes)} convolutions without groups and "
-            "fully connected layers the first and the last are left out, and those excluded"
+            f"fully connected layers the first {'is' if last else 'and the last are'} left out, "
+            "and those excluded"
         )
     return chosen
 
@@ -277,7 +279,7 @@ def _curves(
         keep = _keep(layer.before, saliencies[node.name], LayerPlan(pattern, sparsity))
         if not refitted:
             return layer.before * keep, bias
-        fitted = reconstruction.refit(layer.before, keep, seen[node.name])
+        fitted = _fitted(layer.before, keep, seen[node.name])
         return fitted, reconstruction.corrected_bias(bias, layer.before, fitted, seen[node.name])
 
     return sensitivity.measure(
@@ -360,9 +362,14 @@ def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
         _refit_layer(layer, saliencies[layer.name], moments[layer.name])
 
 
+def _fitted(before: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray:
+    fitted = reconstruction.refit(before, keep, moments)
+    return reconstruction.restored_variance(before, fitted, moments)
+
+
 def _refit_layer(layer: _Weights, values: np.ndarray, moments: Moments) -> None:
     keep = _keep(layer.before, values, layer.plan)
-    fitted = reconstruction.refit(layer.before, keep, moments)
+    fitted = _fitted(layer.before, keep, moments)
     layer.errors = (
         reconstruction.relative_error(layer.before, layer.before * keep, moments),
         reconstruction.relative_error(layer.before, fitted, moments),

@@ -13,6 +13,8 @@ from ..convert.pack import as_matrix
 from .activations import Moments
 from .saliency import damped
 
+LARGEST_GAIN = 1.3  # of a channel's scale: more would mostly scale what is wrong with it
+
 
 def covariance(sums: np.ndarray) -> np.ndarray:
     """Covariance, times the number of columns, from sums with those of a constant 1 behind them."""
@@ -52,6 +54,36 @@ def refit(weights: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray
             solved = np.linalg.solve(system[np.ix_(kept, kept)], right.T).T
             fitted[np.ix_(rows, kept)] = solved
     return fitted.reshape(weights.shape).astype(np.float32)
+
+
+def restored_variance(before: np.ndarray, after: np.ndarray, moments: Moments) -> np.ndarray:
+    """Let each output channel vary as much as it did.
+
+    Least squares leaves out what it cannot predict, so what it fits varies less, and layer after
+    layer what later ones read. A batch normalisation that is estimated anew would make up for that
+    (REPAIR, arXiv:2211.08403).
+
+    Parameters
+    ----------
+    before, after
+        The layer's weights, (M, C, ...).
+    moments
+        Of the layer.
+
+    Returns
+    -------
+    ndarray
+        Like `after`; each row times 1 to `LARGEST_GAIN`.
+    """
+    dense, now = (_variances(*pair) for pair in ((before, moments.dense), (after, moments.now)))
+    gain = np.sqrt(dense / np.where(now > 0, now, np.inf)).clip(1, LARGEST_GAIN)
+    return (as_matrix(after) * gain[:, np.newaxis]).reshape(after.shape).astype(np.float32)
+
+
+def _variances(weights: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Variance of each output channel, times the number of columns."""
+    matrix = as_matrix(weights).astype(np.float64)
+    return np.einsum("mc,mc->m", matrix @ covariance(sums), matrix)
 
 
 def corrected_bias(
