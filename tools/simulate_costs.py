@@ -144,7 +144,7 @@ _SQUARE = """void square_{0}_{1}(const goss_depthwise_square_f32_args *a)
 {{ run_strip(a, 0, {0}, {1}, {0} == 5 ? 2 : 1, false); }}
 """
 _PACKED = """void packed(const goss_depthwise_f32_args *a, const float *x, float *y)
-{ depthwise_tile(a, x, y, a->taps, 4); }
+{ depthwise_tile(a, x, y, 4); }
 """
 _ELEMENTWISE = ("add", "clamp", "multiply", "scale")
 _CURVES = (
