@@ -192,12 +192,13 @@ def table(results: dict[str, Any]) -> str:
                         f"| {pattern} | {sparsity:.0%} | {plain:.1f} | {best:.1f} | "
                         f"{dense['top1'] - best:.1f} | {share} |"
                     )
-        steps = [(name, found.get(Row(model, *STEPS_OF, name).key)) for name in METHODS]
-        if all(entry for _, entry in steps):
+        steps = {name: found.get(Row(model, *STEPS_OF, name).key) for name in METHODS}
+        if all(steps.values()):
             lines += ["", f"{STEPS_OF[0]}, {STEPS_OF[1]:.0%}, each step alone: "]
-            lines[-1] += ", ".join(f"{name} {entry['top1']:.1f}" for name, entry in steps)
-            lines[-1] += f". `spread` is predicted to run {steps[2][1]['predicted_speedup']} times "
-            lines[-1] += f"as fast as dense, `all` {steps[1][1]['predicted_speedup']} times."
+            lines[-1] += ", ".join(f"{name} {entry['top1']:.1f}" for name, entry in steps.items())
+            faster = {name: steps[name]["predicted_speedup"] for name in ("spread", "all")}
+            lines[-1] += f". `spread` is predicted to run {faster['spread']} times "
+            lines[-1] += f"as fast as dense, `all` {faster['all']} times."
     return "\n".join(lines) + "\n"
 
 

@@ -453,7 +453,8 @@ def pack_i8_weights(
     if storage is Storage.DENSE:
         return PackedWeights(block_rows, storage, 0, head + blocks.tobytes())
     present = blocks.any(axis=(2, 3))
-    data = _index(present) + blocks[present].tobytes()
     if storage is Storage.RUNS:
         data = _runs(blocks.ravel())
+    else:
+        data = _index(present) + blocks[present].tobytes()
     return PackedWeights(block_rows, storage, int(present.sum()), head + data)
