@@ -49,6 +49,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add("--prune-every", type=int, default=100, help="steps between two prunings")
     add("--validate-every", type=int, default=4, help="epochs between looks at validation images")
     add("--threads", type=int, default=os.cpu_count(), help="threads of PyTorch")
+    add("--bf16", action="store_true", help="bfloat16; twice as fast on a processor with AMX")
     add("--seed", type=int, default=1)
 
 
@@ -107,7 +108,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     sets = []
-    if options.command == "train" or options.epochs:
+    if options.command == "train" or any(options.epochs):
         sets = [load_images(path, options.out) for path in (options.train, options.validation)]
     if options.command == "train":
         defaults = vars(parser().parse_args(["train"]))

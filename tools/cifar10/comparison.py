@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 
 import embedded
+import torch
 from images import ImageSet
-from network import BLOCKS, write_model
+from network import BLOCKS, MobileNetV1, write_model
 from training import Trainer
 
 import gossamer
+import gossamer.torch
 from gossamer.convert import cost_model, prediction, read
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -60,7 +64,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--patterns", nargs="+", default=["1x1", "4x1"])
     add("--sparsities", nargs="+", type=float, default=[0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    add("--epochs", type=int, default=0, help="of training; 0 prunes at once")
+    few = "of training, for all sparsities or for each; 0 prunes at once"
+    add("--epochs", type=int, nargs="+", default=[0], help=few)
+    chain = "train each sparsity from the one before, channels rearranged once, for the last one"
+    add("--chain", action="store_true", help=chain)
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
     add("--sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
     add("--distillation", type=float, default=0.5, help="weight of the dense network's answers")
@@ -70,11 +77,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, str, int]]:
     """Yield the keys of the rows to make, leaving out what is the same as another."""
     for pattern in options.patterns:
-        for sparsity in options.sparsities:
-            for method in options.methods:
-                alone = pattern == "1x1" and method == "rearranged"
-                if not alone and not (options.epochs and method == "magnitude"):
-                    yield pattern, sparsity, method, options.epochs
+        for method in options.methods:
+            if pattern == "1x1" and method == "rearranged":
+                continue
+            for sparsity, epochs in total_epochs(options).items():
+                if not (epochs and method == "magnitude"):
+                    yield pattern, sparsity, method, epochs
+
+
+def total_epochs(options: argparse.Namespace) -> dict[float, int]:
+    """Give the epochs that lead from the dense network to each sparsity."""
+    count = len(options.sparsities)
+    own = options.epochs if len(options.epochs) == count else options.epochs * count
+    if len(own) != count:
+        sys.exit(f"--epochs: one number or {count} expected, found {len(options.epochs)}")
+    return dict(zip(options.sparsities, accumulate(own) if options.chain else own, strict=True))
 
 
 def prune_at_once(key: tuple, dense: Path, pruned: Path, train: Path) -> None:
@@ -92,28 +109,50 @@ def prune_at_once(key: tuple, dense: Path, pruned: Path, train: Path) -> None:
     )
 
 
+def checkpoint_name(pattern: str, sparsity: float, method: str, epochs: int) -> str:
+    """Name the checkpoint of a row."""
+    return f"{pattern}-{sparsity:g}-{method.replace(' ', '-')}-{epochs}"
+
+
+def begin_of(key: tuple, options: argparse.Namespace) -> tuple[MobileNetV1, float, int]:
+    """Give the network that a row starts from, its zeros, and the epochs that it had."""
+    pattern, sparsity, method, _ = key
+    model = embedded.load_dense_twin().model
+    before = max((s for s in options.sparsities if options.chain and s < sparsity), default=0.0)
+    if not before:
+        return model, 0.0, 0
+    epochs = total_epochs(options)[before]
+    checkpoint = options.out / f"{checkpoint_name(pattern, before, method, epochs)}.pt"
+    state = torch.load(checkpoint, weights_only=True)["model"]
+    model.load_state_dict(gossamer.torch.plain_state_dict(state))
+    return model, before, epochs
+
+
 def prune_in_training(
     key: tuple, pruned: Path, options: argparse.Namespace, sets: Sequence[ImageSet]
 ) -> None:
     """Prune along the schedule of the embedded network."""
     pattern, sparsity, method, epochs = key
+    model, before, epochs_before = begin_of(key, options)
+    arrange = method == "rearranged" and not before
     phase = embedded.phase_of(
         options,
-        name=f"{pattern}-{sparsity:g}-{method.replace(' ', '-')}-{epochs}",
-        epochs=epochs,
+        name=checkpoint_name(*key),
+        epochs=epochs - epochs_before,
         peak_rate=options.rate,
         warmup=0.05,
         seed=2,
         cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
         sparsities=(sparsity,) * len(BLOCKS),
+        initial_sparsity=before,
         pattern=pattern,
-        rearrange=method == "rearranged",
+        rearranged_for=(max(options.sparsities) if options.chain else sparsity) * arrange,
         ramp_end=options.ramp_end,
         sides=tuple(options.sides),
         distillation=options.distillation,
     )
-    model, teacher = (embedded.load_dense_twin().model for _ in range(2))
+    teacher = embedded.load_dense_twin().model
     trainer = Trainer(phase, embedded.settings_of(options), model, len(sets[0]), teacher)
     trainer.fit(*sets)
     write_model(trainer.model, pruned, f"{sparsity:.0%} zeros in {pattern}")
@@ -132,14 +171,15 @@ def measured(path: Path, key: tuple, options: argparse.Namespace, minutes: float
         file_bytes=path.stat().st_size,
         minutes=round(minutes, 1),
         made=date.today().isoformat(),
-        training=trained_with(options) if options.epochs and key[2] != "dense" else "",
+        training=trained_with(options) if key[3] else "",
     )
 
 
 def trained_with(options: argparse.Namespace) -> str:
     """Write down the options of a training that the row's other columns do not tell."""
     sides = " ".join(map(str, options.sides))
-    return f"--rate {options.rate:g} --sides {sides} --distillation {options.distillation:g}"
+    words = f"--rate {options.rate:g} --sides {sides} --distillation {options.distillation:g}"
+    return words + " --bf16" * options.bf16 + " --chain" * options.chain
 
 
 def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
@@ -155,7 +195,7 @@ def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
         begin = time.monotonic()
         if key[2] == "dense":
             pruned.write_bytes(dense.read_bytes())
-        elif options.epochs:
+        elif key[3]:
             prune_in_training(key, pruned, options, sets)
         else:
             prune_at_once(key, dense, pruned, options.train)

@@ -65,6 +65,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         prune_every=options.prune_every,
         validate_every=options.validate_every,
         out=options.out,
+        bf16=options.bf16,
     )
 
 
@@ -146,7 +147,7 @@ def pruning_phase(options: argparse.Namespace) -> Phase:
         seed=2,
         plain_epochs=options.plain_epochs,
         sides=tuple(options.sparse_sides),
-        rearrange=options.pattern != "1x1",
+        rearranged_for=0.0 if options.pattern == "1x1" else options.sparsity,
         ramp_end=options.ramp_end,
     )
 

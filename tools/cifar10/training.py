@@ -45,7 +45,8 @@ class Phase:
     sides: tuple[int, ...] = (32,)  # of the images, in pixels; each for an equal share of epochs
     sparsities: tuple[float, ...] = ()  # final ones of the pointwise layers; none: stays dense
     pattern: str = "1x1"
-    rearrange: bool = False
+    rearranged_for: float = 0.0  # zeros that channels are rearranged for, at the start; 0: none
+    initial_sparsity: float = 0.0  # that the network has at the start
     ramp_end: float = 0.0  # share of the phase after which the final sparsity stands
     distillation: float = 0.0  # weight of a teacher's answers against that of the labels
 
@@ -128,6 +129,19 @@ def save_atomically(state: dict, path: Path) -> None:
     os.replace(partial, path)
 
 
+def rearrange(model: MobileNetV1, pattern: str, sparsity: float) -> None:
+    """Put channels next to each other that can share blocks; the network computes what it did."""
+    pruner = gossamer.torch.Pruner(
+        model.eval(),
+        dict.fromkeys(pointwise_layers(model), pattern),
+        gossamer.torch.CubicSchedule(sparsity, end=1),
+        optimizer=make_optimizer(model, weight_decay=0.0),
+    )
+    model(torch.zeros(1, 3, 32, 32))
+    pruner.step()  # before the first zeros
+    print(pruner.finish())
+
+
 @dataclass(frozen=True)
 class Settings:
     """What all phases share."""
@@ -138,6 +152,7 @@ class Settings:
     prune_every: int  # steps between two changes of the masks
     validate_every: int  # epochs between two looks at the validation images
     out: Path  # of the checkpoints
+    bf16: bool  # compute in bfloat16, with the elementwise parts compiled to one
 
 
 class Trainer:
@@ -165,32 +180,38 @@ class Trainer:
     ) -> None:
         self.phase, self.settings, self.model = phase, settings, model
         self.teacher = teacher.eval() if teacher else None
+        self.compiled = torch.compile(model, dynamic=False) if settings.bf16 else model
         self.steps = images // settings.batch_size  # of an epoch
+        self.checkpoint = settings.out / f"{phase.name}.pt"
+        if phase.rearranged_for and not self.checkpoint.exists():
+            rearrange(model, phase.pattern, phase.rearranged_for)
         self.optimizer = make_optimizer(model, settings.weight_decay)
         self.pruner = self._pruner() if phase.sparsities else None
-        self.checkpoint = settings.out / f"{phase.name}.pt"
         self.epoch, self.seconds = 0, 0.0
         if self.checkpoint.exists():
             self._resume()
 
     def _pruner(self) -> gossamer.torch.Pruner:
         phase, layers = self.phase, pointwise_layers(self.model)
-        end = round(phase.ramp_end * phase.epochs * self.steps)
+        schedule = gossamer.torch.CubicSchedule(
+            max(phase.sparsities),
+            end=round(phase.ramp_end * phase.epochs * self.steps),
+            every=self.settings.prune_every,
+            initial=phase.initial_sparsity,
+        )
         return gossamer.torch.Pruner(
             self.model,
             dict.fromkeys(layers, phase.pattern),
-            gossamer.torch.CubicSchedule(
-                max(phase.sparsities), end=end, every=self.settings.prune_every
-            ),
+            schedule,
             allocation=dict(zip(layers, phase.sparsities, strict=True)),
-            optimizer=self.optimizer,
-            rearrange=phase.rearrange,
+            rearrange=False,
         )
 
     def _fingerprint(self) -> dict:
         """List what a checkpoint must agree with to be continued."""
         shared = {
-            key: getattr(self.settings, key) for key in ("width", "batch_size", "weight_decay")
+            key: getattr(self.settings, key)
+            for key in ("width", "batch_size", "weight_decay", "bf16")
         }
         return asdict(self.phase) | shared
 
@@ -221,11 +242,12 @@ class Trainer:
     def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         """Loss against the labels, or against them and the teacher, who sees images unshrunk."""
         phase = self.phase
-        logits = self.model(resize(images, phase.side(self.epoch)))
-        if not phase.distillation:
-            return F.cross_entropy(logits, targets, label_smoothing=phase.label_smoothing)
-        with torch.no_grad():
-            answers = self.teacher(images)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bf16):
+            logits = self.compiled(resize(images, phase.side(self.epoch))).float()
+            if not phase.distillation:
+                return F.cross_entropy(logits, targets, label_smoothing=phase.label_smoothing)
+            with torch.no_grad():
+                answers = self.teacher(images).float()
         return gossamer.torch.distillation_loss(logits, answers, targets, weight=phase.distillation)
 
     def _step(self, images: Tensor, targets: Tensor, progress: float) -> float:
