@@ -44,3 +44,44 @@ def test_filters_of_equal_length_compute_the_same(network: ModuleType) -> None:
         lengths = conv.weight.flatten(1).norm(dim=1)
         torch.testing.assert_close(lengths[1:], torch.ones_like(lengths[1:]))
         assert lengths[0] == 0
+
+
+def test_a_narrower_network_keeps_the_channels_that_are_read(network: ModuleType) -> None:
+    torch.manual_seed(0)
+    model = network.MobileNetV1(0.5)
+    with torch.no_grad():
+        for _, norm, _ in model.features:
+            norm.weight.uniform_(0.5, 2)
+            norm.bias.normal_()
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+        readers = [conv for conv, _, _ in model.features if conv.groups == 1][1:]
+        for reader in [*readers, model.classifier]:  # half of what each could read, it does not
+            unread = torch.randperm(reader.weight.shape[1])[: reader.weight.shape[1] // 2]
+            reader.weight[:, unread] = 0
+    image = torch.randn(4, 3, 32, 32)
+    narrow = network.narrowed(model, 0.25)
+    assert narrow.classifier.in_features == model.classifier.in_features // 2
+    torch.testing.assert_close(narrow.eval()(image), model.eval()(image), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "groups"), [(1, 1, 1), (3, 1, 16), (3, 2, 16), (3, 1, 1)]
+)
+def test_convolutions_in_bfloat16_compute_about_the_same(
+    network: ModuleType, kernel: int, stride: int, groups: int
+) -> None:
+    torch.manual_seed(0)
+    conv = network.Convolution(16, 16, kernel, stride, kernel // 2, groups=groups, bias=False)
+    exact, rounded = [], []
+    for results, enabled in ((exact, False), (rounded, True)):
+        images = torch.randn(
+            2, 16, 9, 9, generator=torch.Generator().manual_seed(1), requires_grad=True
+        )
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            output = conv(images).float()
+        conv.zero_grad()
+        output.square().sum().backward()
+        results += [output.detach(), images.grad, conv.weight.grad.clone()]
+    for right, close in zip(exact, rounded, strict=True):
+        torch.testing.assert_close(close, right, rtol=0.05, atol=0.05 * right.abs().max().item())

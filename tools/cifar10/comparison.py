@@ -1,7 +1,8 @@
 """What each way to prune the dense twin costs in accuracy, and what it gains in time.
 
 One row for each pattern, sparsity, with and without rearrangement, pruned at once (0 epochs, with
-refitting to some training images) or trained. Rows are kept in ``tools/results/cifar10.json`` as
+refitting to some training images) or trained; and one for each width of a dense network with fewer
+channels, which is the other way to a faster one. Rows are kept in ``tools/results/cifar10.json`` as
 soon as they are there; those that are there are not made again.
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 import embedded
 import torch
 from images import ImageSet
-from network import BLOCKS, MobileNetV1, write_model
+from network import BLOCKS, MobileNetV1, narrowed, write_model
 from training import Trainer
 
 import gossamer
@@ -38,7 +39,8 @@ class Row:
     """One pruned network.
 
     `method` is "rearranged" or "in place", refitted or trained; or "magnitude": neither rearranged
-    nor refitted nor trained. Time is predicted for `TARGET`, one thread.
+    nor refitted nor trained; or "dense"; or a dense network's width, such as "width 0.5". Time is
+    predicted for `TARGET`, one thread.
     """
 
     pattern: str
@@ -65,6 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--sparsities", nargs="+", type=float, default=[0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     few = "of training, for all sparsities or for each; 0 prunes at once"
+    add("--widths", nargs="*", type=float, default=[], help="also of dense networks, to train")
     add("--epochs", type=int, nargs="+", default=[0], help=few)
     chain = "train each sparsity from the one before, channels rearranged once, for the last one"
     add("--chain", action="store_true", help=chain)
@@ -83,6 +86,8 @@ def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, str, int]]:
             for sparsity, epochs in total_epochs(options).items():
                 if not (epochs and method == "magnitude"):
                     yield pattern, sparsity, method, epochs
+    for width in options.widths:
+        yield "", 0.0, f"width {width:g}", options.epochs[-1]
 
 
 def total_epochs(options: argparse.Namespace) -> dict[float, int]:
@@ -111,13 +116,15 @@ def prune_at_once(key: tuple, dense: Path, pruned: Path, train: Path) -> None:
 
 def checkpoint_name(pattern: str, sparsity: float, method: str, epochs: int) -> str:
     """Name the checkpoint of a row."""
-    return f"{pattern}-{sparsity:g}-{method.replace(' ', '-')}-{epochs}"
+    return "-".join([pattern or "dense", f"{sparsity:g}", *method.split(), str(epochs)])
 
 
 def begin_of(key: tuple, options: argparse.Namespace) -> tuple[MobileNetV1, float, int]:
     """Give the network that a row starts from, its zeros, and the epochs that it had."""
     pattern, sparsity, method, _ = key
     model = embedded.load_dense_twin().model
+    if not sparsity:
+        return narrowed(model, float(method.split()[-1])), 0.0, 0
     before = max((s for s in options.sparsities if options.chain and s < sparsity), default=0.0)
     if not before:
         return model, 0.0, 0
@@ -131,7 +138,7 @@ def begin_of(key: tuple, options: argparse.Namespace) -> tuple[MobileNetV1, floa
 def prune_in_training(
     key: tuple, pruned: Path, options: argparse.Namespace, sets: Sequence[ImageSet]
 ) -> None:
-    """Prune along the schedule of the embedded network."""
+    """Prune along the schedule of the embedded network; or train one that has lost channels."""
     pattern, sparsity, method, epochs = key
     model, before, epochs_before = begin_of(key, options)
     arrange = method == "rearranged" and not before
@@ -144,7 +151,7 @@ def prune_in_training(
         seed=2,
         cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
-        sparsities=(sparsity,) * len(BLOCKS),
+        sparsities=(sparsity,) * len(BLOCKS) if sparsity else (),
         initial_sparsity=before,
         pattern=pattern,
         rearranged_for=(max(options.sparsities) if options.chain else sparsity) * arrange,
@@ -155,7 +162,7 @@ def prune_in_training(
     teacher = embedded.load_dense_twin().model
     trainer = Trainer(phase, embedded.settings_of(options), model, len(sets[0]), teacher)
     trainer.fit(*sets)
-    write_model(trainer.model, pruned, f"{sparsity:.0%} zeros in {pattern}")
+    write_model(trainer.model, pruned, f"{sparsity:.0%} zeros in {pattern}" if sparsity else method)
 
 
 def measured(path: Path, key: tuple, options: argparse.Namespace, minutes: float) -> Row:
@@ -203,6 +210,7 @@ def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
         print(rows[-1], flush=True)
         kept.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     (RESULTS / "cifar10.md").write_text(table(rows), encoding="utf-8")
+    plot(rows, RESULTS / "cifar10.png")
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -213,8 +221,9 @@ def table(rows: Sequence[Row]) -> str:
         "",
         f"Top-1 on the 5,000 validation images; dense: {dense.top1:.2%}, "
         f"{dense.milliseconds:.2f} ms. Times are predicted for {TARGET}, one thread.",
-        "Zeros are the share of every pointwise layer. Without epochs, pruning is at once: "
-        f"refitted to {CALIBRATION:,} training images, or by magnitude alone.",
+        "Zeros are the share of every pointwise layer; epochs are counted from the dense twin, "
+        "which dense networks of fewer channels (width) also start from. Without epochs, pruning "
+        f"is at once: refitted to {CALIBRATION:,} training images, or by magnitude alone.",
         "Made by `python tools/cifar10 compare`, with `--patterns`, `--sparsities`, `--methods` "
         "and `--epochs` as in the rows.",
         "",
@@ -231,3 +240,48 @@ def table(rows: Sequence[Row]) -> str:
                 f"| {row.minutes} | {row.training} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Draw accuracy over time: of what was trained, for each pattern and for dense networks."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    dense = next(row for row in rows if row.method == "dense")
+    kinds = {
+        "dense, fewer channels": [dense, *(row for row in rows if row.method.startswith("width"))],
+        **{
+            f"zeros in {pattern}": [
+                row for row in rows if (row.pattern, row.method) == (pattern, method) and row.epochs
+            ]
+            for pattern, method in (("4x1", "rearranged"), ("1x1", "in place"))
+        },
+    }
+    for kind, marker in zip(kinds, "so^", strict=True):
+        points = longest_trained(kinds[kind])
+        times, accuracies = zip(
+            *((row.milliseconds, 100 * row.top1) for row in points), strict=True
+        )
+        (line,) = axes.plot(times, accuracies, marker=marker, label=kind)
+        for row in points:
+            name = f"{row.sparsity:.0%}" if row.sparsity else row.method
+            place = (row.milliseconds, 100 * row.top1)
+            axes.annotate(
+                name, place, (4, -11), textcoords="offset points", size=8, color=line.get_color()
+            )
+    axes.set(
+        xlabel=f"predicted milliseconds, {TARGET}, one thread",
+        ylabel="top-1 on 5,000 validation images, per cent",
+        title="MobileNet-v1 for CIFAR-10",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110)
+
+
+def longest_trained(rows: Sequence[Row]) -> list[Row]:
+    """Of rows with the same name, the one with the most epochs; by time."""
+    longest: dict[tuple, Row] = {}
+    for row in sorted(rows, key=lambda row: row.epochs):
+        longest[row.sparsity, row.method] = row
+    return sorted(longest.values(), key=lambda row: row.milliseconds)

@@ -101,6 +101,35 @@ def equalize_filters(model: MobileNetV1) -> None:
         norm.weight *= lengths * (norm.running_var + norm.eps).sqrt() / deviation
 
 
+@torch.no_grad()
+def narrowed(model: MobileNetV1, width: float) -> MobileNetV1:
+    """Keep the channels that later layers take most from: a network to train, of another width.
+
+    That is the norm of what the next pointwise layer, or the classifier, multiplies a channel by,
+    times the scale that batch normalisation gave it before.
+    """
+    small = MobileNetV1(width).to(memory_format=torch.channels_last)
+    pointwise = [conv for conv, _, _ in model.features if conv.groups == 1][1:]
+    readers = iter([*pointwise, model.classifier])
+    kept_inputs = torch.arange(3)
+    for number, ((conv, norm, _), (own_conv, own_norm, _)) in enumerate(
+        zip(model.features, small.features, strict=True)
+    ):
+        kept = kept_inputs
+        if conv.groups == 1:
+            scale = model.features[min(number + 1, len(model.features) - 1)][1].weight.abs()
+            taken = scale * next(readers).weight.flatten(1).norm(dim=0)
+            kept = taken.topk(own_conv.out_channels).indices.sort().values
+        weight = conv.weight[kept] if conv.groups > 1 else conv.weight[kept][:, kept_inputs]
+        own_conv.weight.copy_(weight)
+        for name, values in norm.state_dict().items():
+            own_norm.state_dict()[name].copy_(values[kept] if values.dim() else values)
+        kept_inputs = kept
+    small.classifier.weight.copy_(model.classifier.weight[:, kept_inputs])
+    small.classifier.bias.copy_(model.classifier.bias)
+    return small
+
+
 def export_onnx(model: MobileNetV1, path: Path) -> None:
     """Write the network, with a softmax behind it, for one normalised image."""
     classifier = (
