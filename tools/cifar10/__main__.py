@@ -108,7 +108,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     sets = []
-    if options.command == "train" or any(options.epochs):
+    if options.command == "train" or options.epochs:
         sets = [load_images(path, options.out) for path in (options.train, options.validation)]
     if options.command == "train":
         defaults = vars(parser().parse_args(["train"]))

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from itertools import accumulate
 from pathlib import Path
 
 import embedded
@@ -63,14 +62,13 @@ class Row:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the comparison."""
     add = parser.add_argument
-    add("--patterns", nargs="+", default=["1x1", "4x1"])
+    add("--patterns", nargs="*", default=["1x1", "4x1"])
     add("--sparsities", nargs="+", type=float, default=[0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    few = "of training, for all sparsities or for each; 0 prunes at once"
     add("--widths", nargs="*", type=float, default=[], help="also of dense networks, to train")
-    add("--epochs", type=int, nargs="+", default=[0], help=few)
-    chain = "train each sparsity from the one before, channels rearranged once, for the last one"
-    add("--chain", action="store_true", help=chain)
+    add("--epochs", type=int, default=0, help="of training; 0 prunes at once")
+    begin = "checkpoint of a row, of the same pattern and method, to train on from"
+    add("--start", type=Path, metavar="FILE", help=begin)
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
     add("--sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
     add("--distillation", type=float, default=0.5, help="weight of the dense network's answers")
@@ -79,24 +77,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, str, int]]:
     """Yield the keys of the rows to make, leaving out what is the same as another."""
+    epochs = options.epochs + begin_of(options).epochs
     for pattern in options.patterns:
-        for method in options.methods:
-            if pattern == "1x1" and method == "rearranged":
-                continue
-            for sparsity, epochs in total_epochs(options).items():
-                if not (epochs and method == "magnitude"):
+        for sparsity in options.sparsities:
+            for method in options.methods:
+                alone = pattern == "1x1" and method == "rearranged"
+                if not alone and not (epochs and method == "magnitude"):
                     yield pattern, sparsity, method, epochs
     for width in options.widths:
-        yield "", 0.0, f"width {width:g}", options.epochs[-1]
-
-
-def total_epochs(options: argparse.Namespace) -> dict[float, int]:
-    """Give the epochs that lead from the dense network to each sparsity."""
-    count = len(options.sparsities)
-    own = options.epochs if len(options.epochs) == count else options.epochs * count
-    if len(own) != count:
-        sys.exit(f"--epochs: one number or {count} expected, found {len(options.epochs)}")
-    return dict(zip(options.sparsities, accumulate(own) if options.chain else own, strict=True))
+        yield "", 0.0, f"width {width:g}", epochs
 
 
 def prune_at_once(key: tuple, dense: Path, pruned: Path, train: Path) -> None:
@@ -119,42 +108,54 @@ def checkpoint_name(pattern: str, sparsity: float, method: str, epochs: int) -> 
     return "-".join([pattern or "dense", f"{sparsity:g}", *method.split(), str(epochs)])
 
 
-def begin_of(key: tuple, options: argparse.Namespace) -> tuple[MobileNetV1, float, int]:
-    """Give the network that a row starts from, its zeros, and the epochs that it had."""
-    pattern, sparsity, method, _ = key
+@dataclass(frozen=True)
+class Begin:
+    """What training starts from: the dense twin, or the checkpoint of a row."""
+
+    model: MobileNetV1
+    epochs: int = 0
+    pattern: str = ""
+    sparsity: float = 0.0
+
+
+def begin_of(options: argparse.Namespace) -> Begin:
+    """Read what the options name."""
     model = embedded.load_dense_twin().model
-    if not sparsity:
-        return narrowed(model, float(method.split()[-1])), 0.0, 0
-    before = max((s for s in options.sparsities if options.chain and s < sparsity), default=0.0)
-    if not before:
-        return model, 0.0, 0
-    epochs = total_epochs(options)[before]
-    checkpoint = options.out / f"{checkpoint_name(pattern, before, method, epochs)}.pt"
-    state = torch.load(checkpoint, weights_only=True)["model"]
-    model.load_state_dict(gossamer.torch.plain_state_dict(state))
-    return model, before, epochs
+    if options.start is None:
+        return Begin(model)
+    state = torch.load(options.start, weights_only=True)
+    phase = state["settings"]
+    if state["epoch"] < phase["epochs"]:
+        sys.exit(f"{options.start}: {state['epoch']} of {phase['epochs']} epochs trained so far")
+    model.load_state_dict(gossamer.torch.plain_state_dict(state["model"]))
+    epochs = phase["epochs_before"] + phase["epochs"]
+    return Begin(model, epochs, phase["pattern"], max(phase["sparsities"], default=0.0))
 
 
 def prune_in_training(
     key: tuple, pruned: Path, options: argparse.Namespace, sets: Sequence[ImageSet]
 ) -> None:
     """Prune along the schedule of the embedded network; or train one that has lost channels."""
-    pattern, sparsity, method, epochs = key
-    model, before, epochs_before = begin_of(key, options)
-    arrange = method == "rearranged" and not before
+    pattern, sparsity, method, _ = key
+    begin = begin_of(options)
+    if begin.pattern not in ("", pattern) or begin.sparsity > sparsity:
+        sys.exit(f"{options.start}: {begin.sparsity:.0%} zeros in {begin.pattern} found")
+    model = begin.model if sparsity else narrowed(begin.model, float(method.split()[-1]))
+    arrange = method == "rearranged" and not begin.epochs
     phase = embedded.phase_of(
         options,
         name=checkpoint_name(*key),
-        epochs=epochs - epochs_before,
+        epochs=options.epochs,
+        epochs_before=begin.epochs,
         peak_rate=options.rate,
         warmup=0.05,
-        seed=2,
+        seed=2 + begin.epochs,
         cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
         sparsities=(sparsity,) * len(BLOCKS) if sparsity else (),
-        initial_sparsity=before,
+        initial_sparsity=begin.sparsity,
         pattern=pattern,
-        rearranged_for=(max(options.sparsities) if options.chain else sparsity) * arrange,
+        rearranged_for=sparsity * arrange,
         ramp_end=options.ramp_end,
         sides=tuple(options.sides),
         distillation=options.distillation,
@@ -186,7 +187,10 @@ def trained_with(options: argparse.Namespace) -> str:
     """Write down the options of a training that the row's other columns do not tell."""
     sides = " ".join(map(str, options.sides))
     words = f"--rate {options.rate:g} --sides {sides} --distillation {options.distillation:g}"
-    return words + " --bf16" * options.bf16 + " --chain" * options.chain
+    begin = begin_of(options)
+    if begin.epochs:
+        words += f" --start (the row of {begin.sparsity:.0%}, {begin.epochs} epochs)"
+    return words + " --bf16" * options.bf16
 
 
 def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:

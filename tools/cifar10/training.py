@@ -47,6 +47,7 @@ class Phase:
     pattern: str = "1x1"
     rearranged_for: float = 0.0  # zeros that channels are rearranged for, at the start; 0: none
     initial_sparsity: float = 0.0  # that the network has at the start
+    epochs_before: int = 0  # of pruning, that it had by then
     ramp_end: float = 0.0  # share of the phase after which the final sparsity stands
     distillation: float = 0.0  # weight of a teacher's answers against that of the labels
 
