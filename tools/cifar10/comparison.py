@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     begin = "checkpoint of a row, of the same pattern and method, to train on from"
     add("--start", type=Path, metavar="FILE", help=begin)
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
-    add("--sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
+    add("--sides", type=int, nargs="+", default=[32], help=pixels)
     add("--distillation", type=float, default=0.5, help="weight of the dense network's answers")
     parser.set_defaults(cutmix=0.5, plain_epochs=0)
 
