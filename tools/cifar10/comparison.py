@@ -229,7 +229,7 @@ def table(rows: Sequence[Row]) -> str:
         "which dense networks of fewer channels (width) also start from. Without epochs, pruning "
         f"is at once: refitted to {CALIBRATION:,} training images, or by magnitude alone.",
         "Made by `python tools/cifar10 compare`, with `--patterns`, `--sparsities`, `--methods` "
-        "and `--epochs` as in the rows.",
+        "and `--epochs` as in the rows; with `--start`, minutes are those since that row.",
         "",
         "| zeros | pattern | method | epochs | top-1 | points lost | faster | bytes | minutes "
         "| trained with |",
