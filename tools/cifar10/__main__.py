@@ -9,7 +9,7 @@ Run again with the same options after an interruption: training continues after 
 epoch and gives the same weights. Augmentation, order and schedule depend only on the seed, the
 phase and the epoch. Validation images choose nothing: each result is that of the last epoch.
 
-Needs ``torch numpy pillow tqdm matplotlib onnx onnxscript ai-edge-litert`` and ``gossamer-nn[convert,torch]``.
+Needs ``torch tqdm ai-edge-litert`` and ``gossamer-nn[bench,convert,image,torch]``.
 ``MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296`` in the environment makes an
 epoch a tenth shorter: glibc then keeps the memory of one step for the next.
 """
