@@ -11,6 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: run `make test`, which installs it")
 
+import gossamer.torch  # noqa: E402
+
+KEPT = ("kept_in_place", "kept_rearranged")
 RECIPE = Path(__file__).resolve().parents[2] / "tools" / "cifar10"
 
 
@@ -72,7 +75,7 @@ def test_convolutions_in_bfloat16_compute_about_the_same(
     network: ModuleType, kernel: int, stride: int, groups: int
 ) -> None:
     torch.manual_seed(0)
-    conv = network.Convolution(16, 16, kernel, stride, kernel // 2, groups=groups, bias=False)
+    conv = network.conv_bn_relu6(16, 16, kernel, stride, groups)[0]
     exact, rounded = [], []
     for results, enabled in ((exact, False), (rounded, True)):
         images = torch.randn(
@@ -85,3 +88,20 @@ def test_convolutions_in_bfloat16_compute_about_the_same(
         results += [output.detach(), images.grad, conv.weight.grad.clone()]
     for right, close in zip(exact, rounded, strict=True):
         torch.testing.assert_close(close, right, rtol=0.05, atol=0.05 * right.abs().max().item())
+
+
+def test_channels_of_the_network_are_rearranged(network: ModuleType) -> None:
+    torch.manual_seed(0)
+    model = network.MobileNetV1(0.25)
+    pruner = gossamer.torch.Pruner(
+        model,
+        dict.fromkeys(network.pointwise_layers(model), "4x1"),
+        gossamer.torch.CubicSchedule(0.8),
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+    )
+    model(torch.zeros(2, 3, 32, 32))
+    pruner.step()
+    layers = pruner.finish().layers
+    kept = [sum(getattr(layer, name) for layer in layers) for name in KEPT]
+    assert not pruner.notes
+    assert kept[1] > 1.02 * kept[0]

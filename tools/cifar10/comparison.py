@@ -18,6 +18,7 @@ from datetime import date
 from pathlib import Path
 
 import embedded
+import numpy as np
 import torch
 from images import ImageSet
 from network import BLOCKS, MobileNetV1, narrowed, write_model
@@ -59,6 +60,39 @@ class Row:
         return self.pattern, self.sparsity, self.method, self.epochs
 
 
+@dataclass(frozen=True)
+class Start:
+    """What training starts from: the dense twin, or the checkpoint of a row."""
+
+    state: dict | None = None  # of the model; None: the dense twin's
+    name: str = ""
+    epochs: int = 0
+    pattern: str = ""
+    sparsity: float = 0.0
+
+    def model(self) -> MobileNetV1:
+        """Make the network."""
+        model = embedded.load_dense_twin().model
+        if self.state:
+            model.load_state_dict(self.state)
+        return model
+
+
+def load_start(text: str) -> Start:
+    """Read the checkpoint of a row with zeros."""
+    checkpoint = torch.load(text, weights_only=True)
+    phase = checkpoint["settings"]
+    if checkpoint["epoch"] < phase["epochs"] or not phase["sparsities"]:
+        raise argparse.ArgumentTypeError(f"{text}: a row with zeros, trained to its end, expected")
+    return Start(
+        gossamer.torch.plain_state_dict(checkpoint["model"]),
+        phase["name"],
+        phase["epochs_before"] + phase["epochs"],
+        phase["pattern"],
+        max(phase["sparsities"]),
+    )
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the comparison."""
     add = parser.add_argument
@@ -68,7 +102,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--widths", nargs="*", type=float, default=[], help="also of dense networks, to train")
     add("--epochs", type=int, default=0, help="of training; 0 prunes at once")
     begin = "checkpoint of a row, of the same pattern and method, to train on from"
-    add("--start", type=Path, metavar="FILE", help=begin)
+    add("--start", type=load_start, default=Start(), metavar="FILE", help=begin)
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
     add("--sides", type=int, nargs="+", default=[32], help=pixels)
     add("--distillation", type=float, default=0.5, help="weight of the dense network's answers")
@@ -77,7 +111,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, str, int]]:
     """Yield the keys of the rows to make, leaving out what is the same as another."""
-    epochs = options.epochs + begin_of(options).epochs
+    epochs = options.epochs + options.start.epochs
     for pattern in options.patterns:
         for sparsity in options.sparsities:
             for method in options.methods:
@@ -108,54 +142,33 @@ def checkpoint_name(pattern: str, sparsity: float, method: str, epochs: int) -> 
     return "-".join([pattern or "dense", f"{sparsity:g}", *method.split(), str(epochs)])
 
 
-@dataclass(frozen=True)
-class Begin:
-    """What training starts from: the dense twin, or the checkpoint of a row."""
-
-    model: MobileNetV1
-    epochs: int = 0
-    pattern: str = ""
-    sparsity: float = 0.0
-
-
-def begin_of(options: argparse.Namespace) -> Begin:
-    """Read what the options name."""
-    model = embedded.load_dense_twin().model
-    if options.start is None:
-        return Begin(model)
-    state = torch.load(options.start, weights_only=True)
-    phase = state["settings"]
-    if state["epoch"] < phase["epochs"]:
-        sys.exit(f"{options.start}: {state['epoch']} of {phase['epochs']} epochs trained so far")
-    model.load_state_dict(gossamer.torch.plain_state_dict(state["model"]))
-    epochs = phase["epochs_before"] + phase["epochs"]
-    return Begin(model, epochs, phase["pattern"], max(phase["sparsities"], default=0.0))
-
-
 def prune_in_training(
     key: tuple, pruned: Path, options: argparse.Namespace, sets: Sequence[ImageSet]
 ) -> None:
     """Prune along the schedule of the embedded network; or train one that has lost channels."""
     pattern, sparsity, method, _ = key
-    begin = begin_of(options)
-    if begin.pattern not in ("", pattern) or begin.sparsity > sparsity:
-        sys.exit(f"{options.start}: {begin.sparsity:.0%} zeros in {begin.pattern} found")
-    model = begin.model if sparsity else narrowed(begin.model, float(method.split()[-1]))
-    arrange = method == "rearranged" and not begin.epochs
+    start, model = options.start, options.start.model()
+    if not sparsity:
+        model = narrowed(model, float(method.split()[-1]))
+    expected = checkpoint_name(pattern, start.sparsity, method, start.epochs)
+    if start.epochs and (start.name != expected or start.sparsity > sparsity):
+        sys.exit(
+            f"--start: {expected} expected, with {sparsity:.0%} zeros or fewer; {start.name} found"
+        )
     phase = embedded.phase_of(
         options,
         name=checkpoint_name(*key),
         epochs=options.epochs,
-        epochs_before=begin.epochs,
+        epochs_before=start.epochs,
         peak_rate=options.rate,
         warmup=0.05,
-        seed=2 + begin.epochs,
+        seed=2 + start.epochs,
         cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
         sparsities=(sparsity,) * len(BLOCKS) if sparsity else (),
-        initial_sparsity=begin.sparsity,
+        initial_sparsity=start.sparsity,
         pattern=pattern,
-        rearranged_for=sparsity * arrange,
+        rearrange=method == "rearranged" and not start.epochs,
         ramp_end=options.ramp_end,
         sides=tuple(options.sides),
         distillation=options.distillation,
@@ -187,14 +200,17 @@ def trained_with(options: argparse.Namespace) -> str:
     """Write down the options of a training that the row's other columns do not tell."""
     sides = " ".join(map(str, options.sides))
     words = f"--rate {options.rate:g} --sides {sides} --distillation {options.distillation:g}"
-    begin = begin_of(options)
-    if begin.epochs:
-        words += f" --start (the row of {begin.sparsity:.0%}, {begin.epochs} epochs)"
+    if options.start.epochs:
+        words += (
+            f" --start (the row of {options.start.sparsity:.0%}, {options.start.epochs} epochs)"
+        )
     return words + " --bf16" * options.bf16
 
 
 def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
     """Make the rows that are missing, and write the table."""
+    if (options.start.epochs or options.widths) and not options.epochs:
+        sys.exit("--epochs: at least 1 expected with --start or --widths")
     RESULTS.mkdir(exist_ok=True)
     kept = RESULTS / "cifar10.json"
     rows = [Row(**row) for row in json.loads(kept.read_text())] if kept.exists() else []
@@ -263,13 +279,10 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     }
     for kind, marker in zip(kinds, "so^", strict=True):
         points = longest_trained(kinds[kind])
-        times, accuracies = zip(
-            *((row.milliseconds, 100 * row.top1) for row in points), strict=True
-        )
-        (line,) = axes.plot(times, accuracies, marker=marker, label=kind)
-        for row in points:
+        places = [(row.milliseconds, 100 * row.top1) for row in points]
+        (line,) = axes.plot(*np.reshape(places, (-1, 2)).T, marker=marker, label=kind)
+        for row, place in zip(points, places, strict=True):
             name = f"{row.sparsity:.0%}" if row.sparsity else row.method
-            place = (row.milliseconds, 100 * row.top1)
             axes.annotate(
                 name, place, (4, -11), textcoords="offset points", size=8, color=line.get_color()
             )

@@ -147,7 +147,7 @@ def pruning_phase(options: argparse.Namespace) -> Phase:
         seed=2,
         plain_epochs=options.plain_epochs,
         sides=tuple(options.sparse_sides),
-        rearranged_for=0.0 if options.pattern == "1x1" else options.sparsity,
+        rearrange=options.pattern != "1x1",
         ramp_end=options.ramp_end,
     )
 

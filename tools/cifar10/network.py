@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MethodType
 
 import torch
 import torch.nn.functional as F
@@ -19,31 +20,31 @@ COARSE_STRIDED = (2, 4, 6, 12)  # in the first phase of training
 FINE_STRIDED = (2, 6, 12)  # in the last one
 
 
-class Convolution(nn.Conv2d):
-    """A convolution that in bfloat16 takes the fast ways of PyTorch 2.13 on a CPU.
+def convolve(conv: nn.Conv2d, images: Tensor) -> Tensor:
+    """Map [n, inputs, h, w] to [n, outputs, h', w'], in bfloat16 the way that is fast on a CPU.
 
-    There the gradients of a pointwise convolution take three times as long as those of the same
-    matrix product, and those of a strided depthwise one a hundred times as long as in f32.
+    PyTorch 2.13 takes three times as long for the gradients of a pointwise convolution there as for
+    those of the same matrix product, and a hundred times as long for those of a strided depthwise
+    one as in f32. No subclass: what looks for PyTorch's own layers must find them.
     """
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map [n, inputs, h, w] to [n, outputs, h', w']."""
-        if torch.is_autocast_enabled("cpu"):
-            if self.kernel_size == (1, 1):
-                pixels = images.permute(0, 2, 3, 1)
-                return F.linear(pixels, self.weight.flatten(1)).permute(0, 3, 1, 2)
-            if self.stride != (1, 1):
-                with torch.autocast("cpu", enabled=False):
-                    return super().forward(images.float())
-        return super().forward(images)
+    if torch.is_autocast_enabled("cpu"):
+        if conv.kernel_size == (1, 1):
+            pixels = images.permute(0, 2, 3, 1)
+            return F.linear(pixels, conv.weight.flatten(1)).permute(0, 3, 1, 2)
+        if conv.stride != (1, 1):
+            with torch.autocast("cpu", enabled=False):
+                return nn.Conv2d.forward(conv, images.float())
+    return nn.Conv2d.forward(conv, images)
 
 
 def conv_bn_relu6(
     inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
     """Stack a convolution without bias, batch normalisation and ReLU6."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    conv.forward = MethodType(convolve, conv)
     return nn.Sequential(
-        Convolution(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        conv,
         nn.BatchNorm2d(outputs),
         nn.ReLU6(inplace=True),
     )
@@ -115,13 +116,13 @@ def narrowed(model: MobileNetV1, width: float) -> MobileNetV1:
     for number, ((conv, norm, _), (own_conv, own_norm, _)) in enumerate(
         zip(model.features, small.features, strict=True)
     ):
-        kept = kept_inputs
+        kept, weight = kept_inputs, conv.weight
         if conv.groups == 1:
             scale = model.features[min(number + 1, len(model.features) - 1)][1].weight.abs()
             taken = scale * next(readers).weight.flatten(1).norm(dim=0)
             kept = taken.topk(own_conv.out_channels).indices.sort().values
-        weight = conv.weight[kept] if conv.groups > 1 else conv.weight[kept][:, kept_inputs]
-        own_conv.weight.copy_(weight)
+            weight = weight[:, kept_inputs]
+        own_conv.weight.copy_(weight[kept])
         for name, values in norm.state_dict().items():
             own_norm.state_dict()[name].copy_(values[kept] if values.dim() else values)
         kept_inputs = kept

@@ -45,7 +45,7 @@ class Phase:
     sides: tuple[int, ...] = (32,)  # of the images, in pixels; each for an equal share of epochs
     sparsities: tuple[float, ...] = ()  # final ones of the pointwise layers; none: stays dense
     pattern: str = "1x1"
-    rearranged_for: float = 0.0  # zeros that channels are rearranged for, at the start; 0: none
+    rearrange: bool = False
     initial_sparsity: float = 0.0  # that the network has at the start
     epochs_before: int = 0  # of pruning, that it had by then
     ramp_end: float = 0.0  # share of the phase after which the final sparsity stands
@@ -130,19 +130,6 @@ def save_atomically(state: dict, path: Path) -> None:
     os.replace(partial, path)
 
 
-def rearrange(model: MobileNetV1, pattern: str, sparsity: float) -> None:
-    """Put channels next to each other that can share blocks; the network computes what it did."""
-    pruner = gossamer.torch.Pruner(
-        model.eval(),
-        dict.fromkeys(pointwise_layers(model), pattern),
-        gossamer.torch.CubicSchedule(sparsity, end=1),
-        optimizer=make_optimizer(model, weight_decay=0.0),
-    )
-    model(torch.zeros(1, 3, 32, 32))
-    pruner.step()  # before the first zeros
-    print(pruner.finish())
-
-
 @dataclass(frozen=True)
 class Settings:
     """What all phases share."""
@@ -183,11 +170,9 @@ class Trainer:
         self.teacher = teacher.eval() if teacher else None
         self.compiled = torch.compile(model, dynamic=False) if settings.bf16 else model
         self.steps = images // settings.batch_size  # of an epoch
-        self.checkpoint = settings.out / f"{phase.name}.pt"
-        if phase.rearranged_for and not self.checkpoint.exists():
-            rearrange(model, phase.pattern, phase.rearranged_for)
         self.optimizer = make_optimizer(model, settings.weight_decay)
         self.pruner = self._pruner() if phase.sparsities else None
+        self.checkpoint = settings.out / f"{phase.name}.pt"
         self.epoch, self.seconds = 0, 0.0
         if self.checkpoint.exists():
             self._resume()
@@ -205,7 +190,8 @@ class Trainer:
             dict.fromkeys(layers, phase.pattern),
             schedule,
             allocation=dict(zip(layers, phase.sparsities, strict=True)),
-            rearrange=False,
+            optimizer=self.optimizer,
+            rearrange=phase.rearrange,
         )
 
     def _fingerprint(self) -> dict:
