@@ -2,8 +2,9 @@
 
 One row for each pattern, sparsity, with and without rearrangement, pruned at once (0 epochs, with
 refitting to some training images) or trained; and one for each width of a dense network with fewer
-channels, which is the other way to a faster one. Rows are kept in ``tools/results/cifar10.json`` as
-soon as they are there; those that are there are not made again.
+channels, which is the other way to a faster one. Zeros are spread alike over all pointwise layers,
+or with more of them in the last two, which hold half of the weights. Rows are kept in
+``tools/results/cifar10.json`` as soon as they are there; those that are there are not made again.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from pathlib import Path
 import embedded
 import numpy as np
 import torch
-from images import ImageSet
-from network import BLOCKS, MobileNetV1, narrowed, write_model
+from images import ImageSet, normalize
+from network import STRIDED, MobileNetV1, equalize_filters, narrowed, pointwise_layers, write_model
 from training import Trainer
 
 import gossamer
@@ -32,6 +33,8 @@ RESULTS = Path(__file__).resolve().parent.parent / "results"
 TARGET = "wasm_relaxed"
 CALIBRATION = 1024  # images for pruning at once
 METHODS = ("rearranged", "in place", "magnitude")
+EMBEDDED = "cifar10-mobilenet"
+TEACHERS = (EMBEDDED, "dense")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Row:
     """
 
     pattern: str
-    sparsity: float
+    sparsity: float  # of all pointwise layers together
+    late_sparsity: float  # of the last two
     method: str
     epochs: int
     top1: float
@@ -57,39 +61,48 @@ class Row:
     @property
     def key(self) -> tuple:
         """What it is, without how it turned out."""
-        return self.pattern, self.sparsity, self.method, self.epochs
+        return self.pattern, self.sparsity, self.late_sparsity, self.method, self.epochs
 
 
 @dataclass(frozen=True)
 class Start:
-    """What training starts from: the dense twin, or the checkpoint of a row."""
+    """What training starts from: the dense twin, the checkpoint of a row, the embedded network."""
 
-    state: dict | None = None  # of the model; None: the dense twin's
     name: str = ""
     epochs: int = 0
-    pattern: str = ""
-    sparsity: float = 0.0
+    sparsities: tuple[float, ...] = ()  # of the pointwise layers
+    state: dict | None = None  # of the model; None: the embedded network's
 
-    def model(self) -> MobileNetV1:
-        """Make the network."""
+    def model(self, images: ImageSet) -> MobileNetV1:
+        """Make the network, of the dense twin's strides."""
+        if self.epochs and not self.state:
+            model = embedded.load_embedded(some(images), STRIDED)
+            equalize_filters(model)
+            return model
         model = embedded.load_dense_twin().model
         if self.state:
             model.load_state_dict(self.state)
         return model
 
+    def __str__(self) -> str:
+        return f"{self.name}.pt" if self.state else EMBEDDED
+
 
 def load_start(text: str) -> Start:
     """Read the checkpoint of a row with zeros."""
+    if text == EMBEDDED:
+        sparsities = embedded.by_layer(0.85, 0.95)
+        name = checkpoint_name("1x1", 0.9, 0.95, "in place", embedded.EPOCHS)
+        return Start(name, embedded.EPOCHS, sparsities)
     checkpoint = torch.load(text, weights_only=True)
     phase = checkpoint["settings"]
     if checkpoint["epoch"] < phase["epochs"] or not phase["sparsities"]:
         raise argparse.ArgumentTypeError(f"{text}: a row with zeros, trained to its end, expected")
     return Start(
-        gossamer.torch.plain_state_dict(checkpoint["model"]),
         phase["name"],
         phase["epochs_before"] + phase["epochs"],
-        phase["pattern"],
-        max(phase["sparsities"]),
+        tuple(phase["sparsities"]),
+        gossamer.torch.plain_state_dict(checkpoint["model"]),
     )
 
 
@@ -98,18 +111,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--patterns", nargs="*", default=["1x1", "4x1"])
     add("--sparsities", nargs="+", type=float, default=[0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
+    late = "of the last two layers, where it is not that of all; the others take the rest"
+    add("--late-sparsity", type=float, help=late)
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     add("--widths", nargs="*", type=float, default=[], help="also of dense networks, to train")
     add("--epochs", type=int, default=0, help="of training; 0 prunes at once")
-    begin = "checkpoint of a row, of the same pattern and method, to train on from"
+    begin = f"checkpoint of a row of the same pattern and method to train on from, or {EMBEDDED}"
     add("--start", type=load_start, default=Start(), metavar="FILE", help=begin)
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
     add("--sides", type=int, nargs="+", default=[32], help=pixels)
-    add("--distillation", type=float, default=0.5, help="weight of the dense network's answers")
+    add("--teacher", choices=TEACHERS, default=EMBEDDED, help="network to learn from besides")
+    add("--distillation", type=float, default=0.5, help="weight of the teacher's answers")
     parser.set_defaults(cutmix=0.5, plain_epochs=0)
 
 
-def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, str, int]]:
+def some(images: ImageSet) -> torch.Tensor:
+    """Pick a few hundred images to take statistics of."""
+    return normalize(images.images[:: max(len(images) // 512, 1)])
+
+
+def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, float, str, int]]:
     """Yield the keys of the rows to make, leaving out what is the same as another."""
     epochs = options.epochs + options.start.epochs
     for pattern in options.patterns:
@@ -117,14 +138,15 @@ def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, str, int]]:
             for method in options.methods:
                 alone = pattern == "1x1" and method == "rearranged"
                 if not alone and not (epochs and method == "magnitude"):
-                    yield pattern, sparsity, method, epochs
+                    late = sparsity if options.late_sparsity is None else options.late_sparsity
+                    yield pattern, sparsity, late, method, epochs
     for width in options.widths:
-        yield "", 0.0, f"width {width:g}", epochs
+        yield "", 0.0, 0.0, f"width {width:g}", epochs
 
 
 def prune_at_once(key: tuple, dense: Path, pruned: Path, train: Path) -> None:
     """Prune without training."""
-    pattern, sparsity, method, _ = key
+    pattern, sparsity, _, method, _ = key
     gossamer.prune(
         dense,
         pruned,
@@ -137,23 +159,45 @@ def prune_at_once(key: tuple, dense: Path, pruned: Path, train: Path) -> None:
     )
 
 
-def checkpoint_name(pattern: str, sparsity: float, method: str, epochs: int) -> str:
+def checkpoint_name(
+    pattern: str, sparsity: float, late_sparsity: float, method: str, epochs: int
+) -> str:
     """Name the checkpoint of a row."""
-    return "-".join([pattern or "dense", f"{sparsity:g}", *method.split(), str(epochs)])
+    late = [] if late_sparsity == sparsity else [f"late-{late_sparsity:g}"]
+    return "-".join([pattern or "dense", f"{sparsity:g}", *late, *method.split(), str(epochs)])
+
+
+def early_sparsity(model: MobileNetV1, sparsity: float, late_sparsity: float) -> float:
+    """Give the sparsity of all layers but the last two that makes that of all together."""
+    if late_sparsity == sparsity:
+        return sparsity
+    sizes = [layer.weight.numel() for layer in pointwise_layers(model).values()]
+    late = sum(sizes[-embedded.LATE_LAYERS :])
+    early = (sparsity * sum(sizes) - late_sparsity * late) / (sum(sizes) - late)
+    if not 0 <= early < 1:
+        sys.exit(f"--late-sparsity {late_sparsity:g}: cannot make {sparsity:.0%} of all weights")
+    return round(early, 4)
 
 
 def prune_in_training(
     key: tuple, pruned: Path, options: argparse.Namespace, sets: Sequence[ImageSet]
 ) -> None:
     """Prune along the schedule of the embedded network; or train one that has lost channels."""
-    pattern, sparsity, method, _ = key
-    start, model = options.start, options.start.model()
-    if not sparsity:
+    pattern, sparsity, late_sparsity, method, _ = key
+    start = options.start
+    model = start.model(sets[0])
+    sparsities = ()
+    if sparsity:
+        early = early_sparsity(model, sparsity, late_sparsity)
+        sparsities = embedded.by_layer(early, late_sparsity)
+    else:
         model = narrowed(model, float(method.split()[-1]))
-    expected = checkpoint_name(pattern, start.sparsity, method, start.epochs)
-    if start.epochs and (start.name != expected or start.sparsity > sparsity):
+    kind = start.name.startswith(f"{pattern}-") and "-".join(method.split()) in start.name
+    fewer = all(old <= new + 1e-3 for old, new in zip(start.sparsities, sparsities, strict=False))
+    if start.epochs and not (kind and fewer):
         sys.exit(
-            f"--start: {expected} expected, with {sparsity:.0%} zeros or fewer; {start.name} found"
+            f"--start: {pattern}, {method} expected, with at most {sparsities} zeros; "
+            f"{start.name} found, with {start.sparsities}"
         )
     phase = embedded.phase_of(
         options,
@@ -165,8 +209,8 @@ def prune_in_training(
         seed=2 + start.epochs,
         cutmix=options.cutmix,
         plain_epochs=options.plain_epochs,
-        sparsities=(sparsity,) * len(BLOCKS) if sparsity else (),
-        initial_sparsity=start.sparsity,
+        sparsities=sparsities,
+        initial_sparsity=max(start.sparsities, default=0.0),
         pattern=pattern,
         rearrange=method == "rearranged" and not start.epochs,
         ramp_end=options.ramp_end,
@@ -174,6 +218,8 @@ def prune_in_training(
         distillation=options.distillation,
     )
     teacher = embedded.load_dense_twin().model
+    if options.teacher == EMBEDDED:
+        teacher = embedded.load_embedded(some(sets[0]))
     trainer = Trainer(phase, embedded.settings_of(options), model, len(sets[0]), teacher)
     trainer.fit(*sets)
     write_model(trainer.model, pruned, f"{sparsity:.0%} zeros in {pattern}" if sparsity else method)
@@ -192,37 +238,36 @@ def measured(path: Path, key: tuple, options: argparse.Namespace, minutes: float
         file_bytes=path.stat().st_size,
         minutes=round(minutes, 1),
         made=date.today().isoformat(),
-        training=trained_with(options) if key[3] else "",
+        training=trained_with(options) if key[-1] else "",
     )
 
 
 def trained_with(options: argparse.Namespace) -> str:
     """Write down the options of a training that the row's other columns do not tell."""
-    sides = " ".join(map(str, options.sides))
-    words = f"--rate {options.rate:g} --sides {sides} --distillation {options.distillation:g}"
-    if options.start.epochs:
-        words += (
-            f" --start (the row of {options.start.sparsity:.0%}, {options.start.epochs} epochs)"
-        )
+    words = f"--rate {options.rate:g} --sides {' '.join(map(str, options.sides))}"
+    words += f" --cutmix {options.cutmix:g} --teacher {options.teacher}"
+    words += f" --distillation {options.distillation:g}"
+    words += f" --plain-epochs {options.plain_epochs}" * (options.plain_epochs > 0)
+    words += f" --start {options.start}" * (options.start.epochs > 0)
     return words + " --bf16" * options.bf16
 
 
 def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
     """Make the rows that are missing, and write the table."""
-    if (options.start.epochs or options.widths) and not options.epochs:
-        sys.exit("--epochs: at least 1 expected with --start or --widths")
+    if (options.start.epochs or options.widths or options.late_sparsity) and not options.epochs:
+        sys.exit("--epochs: at least 1 expected with --start, --widths or --late-sparsity")
     RESULTS.mkdir(exist_ok=True)
     kept = RESULTS / "cifar10.json"
     rows = [Row(**row) for row in json.loads(kept.read_text())] if kept.exists() else []
     dense, pruned = options.out / "dense.goss", options.out / "pruned.goss"
     write_model(embedded.load_dense_twin().model, dense, "dense")
-    for key in [("", 0.0, "dense", 0), *asked(options)]:
+    for key in [("", 0.0, 0.0, "dense", 0), *asked(options)]:
         if key in [row.key for row in rows]:
             continue
         begin = time.monotonic()
-        if key[2] == "dense":
+        if "dense" in key:
             pruned.write_bytes(dense.read_bytes())
-        elif key[3]:
+        elif key[-1]:
             prune_in_training(key, pruned, options, sets)
         else:
             prune_at_once(key, dense, pruned, options.train)
@@ -241,9 +286,11 @@ def table(rows: Sequence[Row]) -> str:
         "",
         f"Top-1 on the 5,000 validation images; dense: {dense.top1:.2%}, "
         f"{dense.milliseconds:.2f} ms. Times are predicted for {TARGET}, one thread.",
-        "Zeros are the share of every pointwise layer; epochs are counted from the dense twin, "
-        "which dense networks of fewer channels (width) also start from. Without epochs, pruning "
-        f"is at once: refitted to {CALIBRATION:,} training images, or by magnitude alone.",
+        "Zeros are the share of every pointwise layer, or (late) a larger one of the last two, "
+        "which hold half of the weights, and a smaller one of the others. Epochs are counted from "
+        "the dense twin, which dense networks of fewer channels (width) also start from. Without "
+        f"epochs, pruning is at once: refitted to {CALIBRATION:,} training images, or by magnitude "
+        "alone.",
         "Made by `python tools/cifar10 compare`, with `--patterns`, `--sparsities`, `--methods` "
         "and `--epochs` as in the rows; with `--start`, minutes are those since that row.",
         "",
@@ -254,12 +301,18 @@ def table(rows: Sequence[Row]) -> str:
     for row in sorted(rows, key=lambda row: (row.sparsity, -row.top1)):
         if row is not dense:
             lines.append(
-                f"| {row.sparsity:.0%} | {row.pattern} | {row.method} | {row.epochs} "
+                f"| {zeros(row)} | {row.pattern} | {row.method} | {row.epochs} "
                 f"| {row.top1:.2%} | {100 * (dense.top1 - row.top1):.2f} "
                 f"| {dense.milliseconds / row.milliseconds:.2f} | {row.file_bytes:,} "
                 f"| {row.minutes} | {row.training} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def zeros(row: Row) -> str:
+    """Say how many zeros a network has, and where."""
+    late = f" (late: {row.late_sparsity:.0%})" if row.late_sparsity != row.sparsity else ""
+    return f"{row.sparsity:.0%}{late}"
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
@@ -282,7 +335,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         places = [(row.milliseconds, 100 * row.top1) for row in points]
         (line,) = axes.plot(*np.reshape(places, (-1, 2)).T, marker=marker, label=kind)
         for row, place in zip(points, places, strict=True):
-            name = f"{row.sparsity:.0%}" if row.sparsity else row.method
+            name = zeros(row) if row.sparsity else row.method
             axes.annotate(
                 name, place, (4, -11), textcoords="offset points", size=8, color=line.get_color()
             )
@@ -300,5 +353,5 @@ def longest_trained(rows: Sequence[Row]) -> list[Row]:
     """Of rows with the same name, the one with the most epochs; by time."""
     longest: dict[tuple, Row] = {}
     for row in sorted(rows, key=lambda row: row.epochs):
-        longest[row.sparsity, row.method] = row
+        longest[row.sparsity, row.late_sparsity, row.method] = row
     return sorted(longest.values(), key=lambda row: row.milliseconds)

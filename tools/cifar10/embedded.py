@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from imagenet_weights import load_imagenet_weights
+from imagenet_weights import load_imagenet_weights, unfold
 from images import CROP_PADDING, IMAGE_MEAN, IMAGE_SCALE, LABELS, ImageSet, normalize
 from network import (
     BLOCKS,
@@ -27,11 +27,17 @@ from network import (
     pointwise_layers,
     write_model,
 )
+from torch import Tensor
 from training import Phase, Settings, Trainer, top1
 
-DENSE_TWIN = Path(__file__).resolve().parent.parent / "checkpoints" / "cifar10-mobilenet-dense.pt"
+from gossamer.convert.read import read_graph
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DENSE_TWIN = ROOT / "tools" / "checkpoints" / "cifar10-mobilenet-dense.pt"
+MODEL = ROOT / "runtime" / "gossamer" / "models" / "cifar10-mobilenet.goss"
 CARD = Path(__file__).with_name("card.md")
 LATE_LAYERS = 2  # hold half of the weights
+EPOCHS = 68  # from the dense twin to the embedded network, by the defaults of --…-epochs
 
 
 @dataclass(frozen=True)
@@ -125,14 +131,18 @@ def dense_trainer(options: argparse.Namespace, coarse: MobileNetV1, images: int)
     return Trainer(phase, settings_of(options), continued(options, coarse), images)
 
 
+def by_layer(early: float, late: float) -> tuple[float, ...]:
+    """Give each pointwise layer its sparsity."""
+    return (early,) * (len(BLOCKS) - LATE_LAYERS) + (late,) * LATE_LAYERS
+
+
 def sparse_phase(options: argparse.Namespace, **own: Any) -> Phase:
     """Describe a phase with zeros by what both of them share, and what is its own."""
-    early = len(BLOCKS) - LATE_LAYERS
     return phase_of(
         options,
         peak_rate=options.sparse_rate,
         warmup=0.05,
-        sparsities=(options.sparsity,) * early + (options.late_sparsity,) * LATE_LAYERS,
+        sparsities=by_layer(options.sparsity, options.late_sparsity),
         pattern=options.pattern,
         **own,
     )
@@ -208,6 +218,26 @@ def load_dense_twin() -> Trained:
     model = MobileNetV1(width).to(memory_format=torch.channels_last)
     model.load_state_dict(kept["model"])
     return Trained(model.eval(), kept["minutes"])
+
+
+@torch.no_grad()
+def load_embedded(images: Tensor, strided: Sequence[int] = FINE_STRIDED) -> MobileNetV1:
+    """Read the network that ships, with batch normalisation again (`unfold`).
+
+    With other strides it computes something else, to be trained further.
+    """
+    nodes = read_graph(MODEL.read_bytes(), MODEL.name).nodes
+    layers = [
+        [torch.from_numpy(np.array(value.data)) for value in node.inputs[1:]]
+        for node in nodes
+        if len(node.inputs) == 3
+    ]
+    *folded, (weight, bias) = layers
+    model = MobileNetV1(len(folded[0][0]) / STEM, strided).to(memory_format=torch.channels_last)
+    unfold(model.features, folded, images)
+    model.classifier.weight.copy_(weight.reshape(model.classifier.weight.shape))
+    model.classifier.bias.copy_(bias)
+    return model.eval()
 
 
 # --- result ---------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
-"""Weights of a MobileNet-v1 that was trained on ImageNet, for a network of 32 x 32 images.
+"""Weights of a MobileNet-v1 without batch normalisation, for a network that has it.
 
 Needs ``torch numpy ai-edge-litert``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +47,10 @@ def read_layers(path: Path) -> list[tuple[Tensor, Tensor]]:
 
 @torch.no_grad()
 def load_imagenet_weights(features: nn.Sequential, path: Path, images: Tensor) -> None:
-    """Give a MobileNet-v1's layers the weights of a file; fresh batch normalisation undoes itself.
+    """Give a MobileNet-v1's layers the weights of a file that was trained on ImageNet.
 
     The stem, which has stride 2 in the file and 1 here, answers as the file's would to the image
-    enlarged to twice its side. Batch normalisation, which the file has folded away, is put back
-    with the statistics of `images`, and a scale and shift that take them out again.
+    enlarged to twice its side.
 
     Parameters
     ----------
@@ -62,6 +62,17 @@ def load_imagenet_weights(features: nn.Sequential, path: Path, images: Tensor) -
     *layers, _ = read_layers(path)  # the last one names ImageNet's classes
     enlarge = torch.tensor(ENLARGEMENT)
     layers[0] = (enlarge @ layers[0][0] @ enlarge.T, layers[0][1])
+    unfold(features, layers, images)
+
+
+@torch.no_grad()
+def unfold(
+    features: nn.Sequential, layers: Iterable[tuple[Tensor, Tensor]], images: Tensor
+) -> None:
+    """Give a MobileNet-v1's layers weights and biases with batch normalisation folded in.
+
+    It is put back with the statistics of `images`, and a scale and shift that take them out again.
+    """
     x = images
     for (conv, norm, activation), (weights, bias) in zip(features, layers, strict=True):
         conv.weight.copy_(weights)
