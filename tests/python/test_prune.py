@@ -97,6 +97,25 @@ def test_rearrangement_keeps_more_saliency_in_every_network(dense: Path) -> None
     assert np.mean([layer.kept - layer.kept_in_place for layer in report.layers]) > 0.02
 
 
+@pytest.mark.parametrize("pattern", ["4x4", "1x4", "4x1"])
+def test_blocks_that_go_are_the_least_salient_where_channels_lie_then(
+    dense: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid = []
+    refit_layer = one_shot._refit_layer
+
+    def record(layer: one_shot._Weights, values: np.ndarray, moments: Moments) -> None:
+        inputs = reconstruction.covariance(moments.dense)
+        expected = saliency.second_order(layer.before, inputs, moments.count, layer.plan.pattern)
+        np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6 * expected.max())
+        laid.append(layer.name)
+        refit_layer(layer, values, moments)
+
+    monkeypatch.setattr(one_shot, "_refit_layer", record)
+    _, report = pruned(dense, sparsity=0.5, pattern=pattern, data=images(8))
+    assert laid == [layer.name for layer in report.layers]
+
+
 def test_the_same_arguments_give_the_same_bytes(dense: Path) -> None:
     options = {"sparsity": 0.4, "pattern": "4x1", "data": images(3)}
     assert pruned(dense, **options)[0] == pruned(dense, **options)[0]

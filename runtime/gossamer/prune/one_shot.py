@@ -20,9 +20,9 @@ from . import activations, reconstruction, saliency, sensitivity
 from .activations import Moments
 from .allocation import PATTERNS, allocate
 from .channels import ChannelMap
-from .pattern import Pattern, element_saliency, keep_mask
+from .pattern import Pattern, element_saliency, keep_mask, share
 from .plan import LayerPlan, below_one_threshold
-from .rearrangement import identity, kept_share, rearrange
+from .rearrangement import rearrange
 from .report import LayerReport, PruneReport
 from .sensitivity import ErrorCurve
 from .spaces import Layer, pose
@@ -146,14 +146,16 @@ def run(
             "without calibration data weights went by their size alone, and none was refitted"
         )
     seen = job.moments(layers, inputs, "looking at activations") if inputs else {}
-    saliencies = _saliencies(job, seen, budget.blocks)
+    _note_small_samples(job, seen)
+    sums = {name: moments.dense for name, moments in seen.items()}
+    saliencies = {layer.name: _saliency(layer, sums, budget.blocks) for layer in layers}
     if budget.weighs_layers:
         curves = _curves(job, saliencies, budget.blocks, refitted)
         plans = _weigh(job, saliencies, budget, costs, curves)
     else:
         plans = _plan_alike(saliencies, budget)
     _take_plans(job, plans)
-    _rearrange(job, saliencies, rearranged)
+    saliencies = _rearrange(job, sums, rearranged)
     if refitted and inputs:
         _refit(job, saliencies)
     else:
@@ -211,21 +213,23 @@ def _prunable(graph: Graph, exclude: Sequence[str], last: bool) -> list[_Weights
 # ---- What goes ----------------------------------------------------------------------------------
 
 
-def _saliencies(job: _Job, seen: Mapping[str, Moments], pattern: Pattern) -> dict[str, np.ndarray]:
-    """Saliency of each layer's weights in the network as it is, by the layers' names."""
-    if not seen:
-        return {layer.name: saliency.magnitude(layer.before) for layer in job.layers}
-    result = {}
-    for layer in job.layers:
-        sums = seen[layer.name]
-        if sums.count < layer.before[0].size:
+def _note_small_samples(job: _Job, seen: Mapping[str, Moments]) -> None:
+    for layer in job.layers if seen else ():
+        count = seen[layer.name].count
+        if count < layer.before[0].size:
             job.notes.append(
-                f"{layer.name}: {sums.count} columns of calibration for {layer.before[0].size} "
+                f"{layer.name}: {count} columns of calibration for {layer.before[0].size} "
                 "weights a row; more pictures would fit it better"
             )
-        inputs = reconstruction.covariance(sums.dense)
-        result[layer.name] = saliency.second_order(layer.before, inputs, sums.count, pattern)
-    return result
+
+
+def _saliency(layer: _Weights, sums: Mapping[str, np.ndarray], pattern: Pattern) -> np.ndarray:
+    """Saliency of a layer's weights, from sums of dense moments by name; without, of their size."""
+    if not sums:
+        return saliency.magnitude(layer.before)
+    own = sums[layer.name]
+    inputs = reconstruction.covariance(own)
+    return saliency.second_order(layer.before, inputs, round(float(own[-1, -1])), pattern)
 
 
 def _plan_alike(saliencies: Mapping[str, np.ndarray], budget: Budget) -> dict[str, LayerPlan]:
@@ -315,36 +319,46 @@ def _take_plans(job: _Job, plans: Mapping[str, LayerPlan]) -> None:
     job.layers = [layer for layer in job.layers if layer.plan and layer.plan.sparsity > 0]
 
 
-def _rearrange(job: _Job, saliencies: dict[str, np.ndarray], wanted: bool) -> None:
-    """Move channels in the network, in its dense twin and in the saliencies."""
+def _rearrange(job: _Job, sums: Mapping[str, np.ndarray], wanted: bool) -> dict[str, np.ndarray]:
+    """Move channels in the network and in its dense twin; give the saliencies then.
+
+    What a block of several columns costs depends on how its columns go together, so channels are
+    grouped by what each weight costs alone, and the blocks are weighed anew.
+    """
     channels, twin = ChannelMap(job.graph), ChannelMap(job.dense)
-    layers = [
-        Layer(
-            layer.name,
-            *channels.axes(layer.value),
-            element_saliency(saliencies[layer.name]),
-            layer.plan.pattern,
-            layer.plan.sparsity,
-        )
-        for layer in job.layers
-    ]
-    spaces, matrices = pose(channels.spaces, layers)
-    for layer, matrix in zip(job.layers, matrices, strict=True):
-        layer.kept_in_place = kept_share(matrix, identity(spaces))
+    saliencies, layers = {}, []
+    for layer in job.layers:
+        pattern, sparsity = layer.plan.pattern, layer.plan.sparsity
+        values = saliencies[layer.name] = _saliency(layer, sums, pattern)
+        layer.kept_in_place = share(values, keep_mask(values, pattern, sparsity))
+        if wanted:
+            alone = values if pattern.columns == 1 else _saliency(layer, sums, Pattern())
+            axes = channels.axes(layer.value)
+            layers.append(Layer(layer.name, *axes, element_saliency(alone), pattern, sparsity))
     if not wanted:
-        return
+        return saliencies
+    spaces, matrices = pose(channels.spaces, layers)
     job.progress("rearranging channels", 0, 1)
     orders = rearrange(spaces, matrices)
     job.progress("rearranging channels", 1, 1)
-    for layer in job.layers:
-        values = saliencies[layer.name]
-        for axis, segments in enumerate(channels.axes(layer.value)):
-            values = values.take(channels.spaces.places(segments, orders), axis)
-        saliencies[layer.name] = values
+    moved = {}
+    for layer in job.layers if sums else ():
+        _, columns = channels.axes(layer.value)
+        places = channels.spaces.places(columns, orders)
+        moved[layer.name] = _reordered(sums[layer.name], places)
     channels.reorder(orders)
     twin.reorder(orders)
     for layer in job.layers:
         layer.before = layer.value.data
+    return {layer.name: _saliency(layer, moved, layer.plan.pattern) for layer in job.layers}
+
+
+def _reordered(sums: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Move the channels of sums over columns, whose last element is not of a channel."""
+    elements = (len(sums) - 1) // len(places)  # of a channel in a column
+    index = (places[:, np.newaxis] * elements + np.arange(elements)).ravel()
+    index = np.append(index, len(sums) - 1)
+    return sums[np.ix_(index, index)]
 
 
 def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarray:
@@ -393,7 +407,6 @@ def _report(
     reports = []
     for layer in job.layers:
         values, keep = saliencies[layer.name], layer.value.data != 0
-        total = float(values.sum())
         node = layer.nodes[0]
         choice = pack.choose_storage(
             layer.value.data,
@@ -408,7 +421,7 @@ def _report(
                 pattern=str(layer.plan.pattern),
                 sparsity=layer.plan.sparsity,
                 zeros=float(np.mean(~keep)),
-                kept=float(values[keep].sum()) / total if total else 1.0,
+                kept=share(values, keep),
                 kept_in_place=layer.kept_in_place,
                 error_before=layer.errors[0],
                 error=layer.errors[1],

@@ -84,6 +84,12 @@ def element_saliency(saliency: np.ndarray) -> np.ndarray:
     return saliency.reshape(*saliency.shape[:2], -1).sum(axis=2, dtype=np.float64)
 
 
+def share(saliency: np.ndarray, keep: np.ndarray) -> float:
+    """Share of the saliency that stays."""
+    total = saliency.sum(dtype=np.float64)
+    return float(saliency[keep].sum(dtype=np.float64) / total) if total else 1.0
+
+
 def removal_order(saliency: np.ndarray, pattern: Pattern) -> np.ndarray:
     """Order the weights of a layer by when they go.
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .pattern import Pattern, keep_mask
+from .pattern import Pattern, keep_mask, share
 
 MOST_ROUNDS = 30  # of the alternation; it mostly ends before
 MOST_SWEEPS = 3  # over all pairs of channels; later ones gain little
@@ -104,11 +104,8 @@ def sort_by_norm(spaces: Sequence[Space], matrices: Sequence[Matrix]) -> list[np
 
 def kept_share(matrix: Matrix, orders: Sequence[np.ndarray]) -> float:
     """Share of a layer's saliency that pruning would keep under some orders."""
-    total = matrix.saliency.sum()
-    if total == 0:
-        return 1.0
     ordered = _ordered(matrix, orders)
-    return float(ordered[keep_mask(ordered, matrix.pattern, matrix.sparsity)].sum() / total)
+    return share(ordered, keep_mask(ordered, matrix.pattern, matrix.sparsity))
 
 
 def column_order(matrix: Matrix, orders: Sequence[np.ndarray]) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, UnsupportedError
-from ..prune.pattern import Pattern, element_saliency, keep_mask
+from ..prune.pattern import Pattern, element_saliency, keep_mask, share
 from ..prune.plan import below_one_threshold
 from ..prune.rearrangement import rearrange
 from ..prune.spaces import Layer, pose
@@ -289,7 +289,7 @@ class Pruner:
         saliencies = [layer.saliency() for layer in self._layers]
         sparsities = self._sparsities(saliencies, self.schedule.sparsity)
         kept = [
-            _share(saliency, keep_mask(saliency, layer.pattern, sparsity))
+            share(saliency, keep_mask(saliency, layer.pattern, sparsity))
             for layer, saliency, sparsity in zip(self._layers, saliencies, sparsities, strict=True)
         ]
         return kept, sparsities
@@ -301,11 +301,6 @@ class Pruner:
     def _note(self, note: str) -> None:
         self.notes.append(note)
         _log.warning(note)
-
-
-def _share(saliency: np.ndarray, keep: np.ndarray) -> float:
-    total = saliency.sum(dtype=np.float64)
-    return float(saliency[keep].sum(dtype=np.float64) / total) if total else 1.0
 
 
 def _orders(
