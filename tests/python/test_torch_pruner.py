@@ -279,6 +279,21 @@ def test_a_model_that_cannot_be_traced_is_pruned_without_rearrangement():
     assert pruner.report().zeros == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_layer_with_a_forward_of_its_own_is_pruned_in_place_and_noted():
+    class Own(nn.Conv2d):
+        def forward(self, image):
+            return super().forward(image) + 0
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), Own(8, 8, 1), nn.Conv2d(8, 8, 1))
+    pruner = Pruner(model, "4x1", CubicSchedule(0.5), optimizer=momentum(model))
+    model(torch.zeros(1, 3, 4, 4))
+    pruner.step()
+    (note,) = pruner.notes
+    assert note.endswith("with a forward or hooks of their own: 1")
+    assert pruner.report().zeros == pytest.approx(0.5, abs=0.01)
+
+
 def test_masks_before_any_forward_pass_are_laid_without_rearrangement():
     model = tiny()
     pruner = Pruner(model, "4x1", CubicSchedule(0.5), optimizer=momentum(model))

@@ -15,7 +15,7 @@ from ..errors import InputError, UnsupportedError
 from ..prune.pattern import Pattern, element_saliency, keep_mask, share
 from ..prune.plan import below_one_threshold
 from ..prune.rearrangement import rearrange
-from ..prune.spaces import Layer, pose
+from ..prune.spaces import Layer, Segments, pose
 from .channels import ChannelMap
 from .layers import MASK, PrunedLayer, select_layers, to_numpy, value_for
 from .report import LayerReport, Report
@@ -278,6 +278,16 @@ class Pruner:
         except UnsupportedError as error:
             self._note(f"channels are not rearranged: {error}")
             return
+        unknown = [
+            layer.name
+            for layer in self._layers
+            if layer.pattern != Pattern() and None in _axes(channels, layer)
+        ]
+        if unknown:
+            self._note(
+                "channels are not rearranged at layers with a forward or hooks of their own: "
+                f"{', '.join(unknown)}"
+            )
         before, sparsities = self._shares_kept()
         channels.move(self._model, _orders(channels, self._layers, sparsities), self._optimizer)
         after, _ = self._shares_kept()
@@ -303,13 +313,18 @@ class Pruner:
         _log.warning(note)
 
 
+def _axes(channels: ChannelMap, layer: PrunedLayer) -> list[Segments | None]:
+    """Say what a layer's outputs and inputs run over; None where that is not known."""
+    return [channels.segments(layer.weight, axis) for axis in (0, 1)]
+
+
 def _orders(
     channels: ChannelMap, layers: Sequence[PrunedLayer], sparsities: Sequence[float]
 ) -> list[np.ndarray]:
     """Ask for an order of each space of channels."""
     asked = []
     for layer, sparsity in zip(layers, sparsities, strict=True):
-        axes = [channels.segments(layer.weight, axis) for axis in (0, 1)]
+        axes = _axes(channels, layer)
         if None not in axes:
             saliency = element_saliency(layer.saliency())
             asked.append(Layer(layer.name, *axes, saliency, layer.pattern, sparsity))
