@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: run `make test`, which installs it")
@@ -26,6 +27,13 @@ def network(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "network", module)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def comparison(network: ModuleType) -> ModuleType:
+    """The module that makes the rows; the others that it needs are its attributes."""
+    pytest.importorskip("tqdm", reason="needs tqdm: run `make test`, which installs it")
+    return importlib.import_module("comparison")
 
 
 def test_filters_of_equal_length_compute_the_same(network: ModuleType) -> None:
@@ -105,3 +113,22 @@ def test_channels_of_the_network_are_rearranged(network: ModuleType) -> None:
     kept = [sum(getattr(layer, name) for layer in layers) for name in KEPT]
     assert not pruner.notes
     assert kept[1] > 1.02 * kept[0]
+
+
+def test_the_embedded_network_in_pytorch_answers_as_it_does_here(comparison: ModuleType) -> None:
+    images = torch.rand(8, 3, 32, 32) * 2 - 1
+    found = comparison.embedded.load_embedded(images)(images).softmax(dim=1).detach().numpy()
+    session = gossamer.load_model("cifar10-mobilenet")
+    expected = np.concatenate([session.run(None, {"image": i[None].numpy()})[0] for i in images])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_layers_before_the_last_two_take_the_rest_of_the_zeros(comparison: ModuleType) -> None:
+    model = comparison.MobileNetV1(0.25)
+    early = comparison.early_sparsity(model, 0.8, 0.9)
+    layers = list(comparison.pointwise_layers(model).values())
+    sparsities = comparison.embedded.by_layer(early, 0.9)
+    zeros = sum(s * x.weight.numel() for s, x in zip(sparsities, layers, strict=True))
+    assert zeros / sum(layer.weight.numel() for layer in layers) == pytest.approx(0.8, abs=1e-3)
+    with pytest.raises(SystemExit, match="--late-sparsity 0.1"):
+        comparison.early_sparsity(model, 0.9, 0.1)

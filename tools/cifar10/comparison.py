@@ -353,5 +353,5 @@ def longest_trained(rows: Sequence[Row]) -> list[Row]:
     """Of rows with the same name, the one with the most epochs; by time."""
     longest: dict[tuple, Row] = {}
     for row in sorted(rows, key=lambda row: row.epochs):
-        longest[row.sparsity, row.late_sparsity, row.method] = row
+        longest[row.sparsity, row.method] = row
     return sorted(longest.values(), key=lambda row: row.milliseconds)
