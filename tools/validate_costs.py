@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compare predicted times of whole networks with measured ones, in headless Chromium, one thread.
 
-Needs ``.venv`` and the modules, as ``make test`` sets them up. Prints a table: medians of rounds in
-which the networks take turns.
+Networks of the zoo and the embedded ones, or those given. Needs ``.venv`` and the modules, as
+``make test`` sets them up. Prints a table: medians of rounds in which the networks take turns.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from calibrate import BUILDS, ROOT, time_in_browser
 from headless import launch
@@ -49,8 +50,10 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", choices=sorted(BUILDS), default="wasm_relaxed")
-    target = parser.parse_args().target
-    models, costs = files(), cost_model.load(target)
+    parser.add_argument("models", nargs="*", type=Path, help="files to measure instead")
+    options = parser.parse_args()
+    target, costs = options.target, cost_model.load(options.target)
+    models = {path.stem: path.read_bytes() for path in options.models} or files()
     with Server(ROOT) as server, sync_playwright() as playwright:
         browser = launch(playwright)
         timings = time_in_browser(browser, server.url, models, BUILDS[target])
