@@ -316,16 +316,17 @@ def zeros(row: Row) -> str:
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """Draw accuracy over time: of what was trained, for each pattern and for dense networks."""
+    """Draw accuracy over time: of patterns and of dense networks that had the same teacher."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     dense = next(row for row in rows if row.method == "dense")
+    taught = [row for row in rows if f"--teacher {EMBEDDED}" in row.training]
     kinds = {
-        "dense, fewer channels": [dense, *(row for row in rows if row.method.startswith("width"))],
+        "dense, fewer channels": [dense, *(row for row in taught if not row.pattern)],
         **{
             f"zeros in {pattern}": [
-                row for row in rows if (row.pattern, row.method) == (pattern, method) and row.epochs
+                row for row in taught if (row.pattern, row.method) == (pattern, method)
             ]
             for pattern, method in (("4x1", "rearranged"), ("1x1", "in place"))
         },
