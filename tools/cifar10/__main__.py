@@ -26,17 +26,16 @@ import torch
 from images import load_images
 from network import write_model
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-SHARED = ROOT.parent / "shared"
+SHARED = embedded.ROOT.parent / "shared"
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Options of every training."""
     add = parser.add_argument
-    tar = "tar of <class>/<name>.jpg"
+    tar, kept = "tar of <class>/<name>.jpg", "checkpoints, decoded images"
     add("--train", type=Path, default=SHARED / "data" / "cifar10-train.tar", help=tar)
     add("--validation", type=Path, default=SHARED / "data" / "cifar10-validation.tar", help=tar)
-    add("--out", type=Path, default=ROOT / "build" / "train", help="checkpoints, decoded images")
+    add("--out", type=Path, default=embedded.ROOT / "build" / "train", help=kept)
     add("--width", type=float, default=0.75, help="multiplier of the channels")
     add("--rate", type=float, default=0.02, help="peak learning rate")
     add("--batch-size", type=int, default=64)
@@ -62,23 +61,33 @@ def add_embedded_options(parser: argparse.ArgumentParser) -> None:
         default=SHARED / "models" / "mobilenet_v1_0.75_192_quant.tflite",
         help="MobileNet-v1 trained on ImageNet, of the same width",
     )
-    models = ROOT / "runtime" / "gossamer" / "models"
+    models = embedded.MODEL.parent
     add("--models", type=Path, default=models, help="folder of the .goss file and its card")
     kept = "train the sparse phases only, from the dense weights in tools/checkpoints"
     add("--from-dense-twin", action="store_true", help=kept)
     add("--coarse-epochs", type=int, default=12)
     add("--dense-epochs", type=int, default=12)
-    add("--sparse-epochs", type=int, default=38)
+    add("--sparse-epochs", type=int, default=embedded.SPARSE_EPOCHS)
     add("--sparse-rate", type=float, default=0.015, help="peak learning rate of the last phases")
-    add("--fixed-epochs", type=int, default=30)
+    add("--fixed-epochs", type=int, default=embedded.FIXED_EPOCHS)
     add("--fixed-cutmix", type=float, default=0.5, help="share of batches, in the last phase")
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
     add("--dense-sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
     add("--sparse-sides", type=int, nargs="+", default=[24, 28, 28, 32], help=pixels)
     add("--fixed-sides", type=int, nargs="+", default=[28, 32, 32], help=pixels)
     add("--pattern", default="1x1", help="blocks of output x input channels")
-    add("--sparsity", type=float, default=0.85, help="share of zeros in a pointwise layer")
-    add("--late-sparsity", type=float, default=0.95, help="the same in the last two of them")
+    add(
+        "--sparsity",
+        type=float,
+        default=embedded.SPARSITY,
+        help="share of zeros in a pointwise layer",
+    )
+    add(
+        "--late-sparsity",
+        type=float,
+        default=embedded.LATE_SPARSITY,
+        help="the same in the last two of them",
+    )
 
 
 def parser() -> argparse.ArgumentParser:

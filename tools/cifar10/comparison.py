@@ -21,7 +21,7 @@ from pathlib import Path
 import embedded
 import numpy as np
 import torch
-from images import ImageSet, normalize
+from images import ImageSet, some
 from network import STRIDED, MobileNetV1, equalize_filters, narrowed, pointwise_layers, write_model
 from training import Trainer
 
@@ -33,7 +33,7 @@ RESULTS = Path(__file__).resolve().parent.parent / "results"
 TARGET = "wasm_relaxed"
 CALIBRATION = 1024  # images for pruning at once
 METHODS = ("rearranged", "in place", "magnitude")
-EMBEDDED = "cifar10-mobilenet"
+EMBEDDED = embedded.MODEL.stem
 TEACHERS = (EMBEDDED, "dense")
 
 
@@ -85,15 +85,17 @@ class Start:
         return model
 
     def __str__(self) -> str:
+        if not self.epochs:
+            return "the dense twin"
         return f"{self.name}.pt" if self.state else EMBEDDED
 
 
 def load_start(text: str) -> Start:
     """Read the checkpoint of a row with zeros."""
     if text == EMBEDDED:
-        sparsities = embedded.by_layer(0.85, 0.95)
-        name = checkpoint_name("1x1", 0.9, 0.95, "in place", embedded.EPOCHS)
-        return Start(name, embedded.EPOCHS, sparsities)
+        late, epochs = embedded.LATE_SPARSITY, embedded.SPARSE_EPOCHS + embedded.FIXED_EPOCHS
+        sparsities = embedded.by_layer(embedded.SPARSITY, late)
+        return Start(f"1x1-in-place-{EMBEDDED}", epochs, sparsities)
     checkpoint = torch.load(text, weights_only=True)
     phase = checkpoint["settings"]
     if checkpoint["epoch"] < phase["epochs"] or not phase["sparsities"]:
@@ -123,11 +125,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--teacher", choices=TEACHERS, default=EMBEDDED, help="network to learn from besides")
     add("--distillation", type=float, default=0.5, help="weight of the teacher's answers")
     parser.set_defaults(cutmix=0.5, plain_epochs=0)
-
-
-def some(images: ImageSet) -> torch.Tensor:
-    """Pick a few hundred images to take statistics of."""
-    return normalize(images.images[:: max(len(images) // 512, 1)])
 
 
 def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, float, str, int]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from imagenet_weights import load_imagenet_weights, unfold
-from images import CROP_PADDING, IMAGE_MEAN, IMAGE_SCALE, LABELS, ImageSet, normalize
+from images import CROP_PADDING, IMAGE_MEAN, IMAGE_SCALE, LABELS, ImageSet, some
 from network import (
     BLOCKS,
     COARSE_STRIDED,
@@ -37,7 +37,8 @@ DENSE_TWIN = ROOT / "tools" / "checkpoints" / "cifar10-mobilenet-dense.pt"
 MODEL = ROOT / "runtime" / "gossamer" / "models" / "cifar10-mobilenet.goss"
 CARD = Path(__file__).with_name("card.md")
 LATE_LAYERS = 2  # hold half of the weights
-EPOCHS = 68  # from the dense twin to the embedded network, by the defaults of --…-epochs
+SPARSITY, LATE_SPARSITY = 0.85, 0.95  # of the network that ships
+SPARSE_EPOCHS, FIXED_EPOCHS = 38, 30  # of its last two phases
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,7 @@ def coarse_trainer(options: argparse.Namespace, train: ImageSet) -> Trainer:
         seed=0,
     )
     model = new_model(options, COARSE_STRIDED)
-    some = normalize(train.images[:: max(len(train) // 512, 1)])
-    load_imagenet_weights(model.features, options.imagenet, some)
+    load_imagenet_weights(model.features, options.imagenet, some(train))
     return Trainer(phase, settings_of(options), model, len(train))
 
 
@@ -339,7 +339,7 @@ def train(options: argparse.Namespace, default: Callable[[str], object], sets: S
     sparse = train_sparse(options, dense, images, validation)
     result = measure(dense, sparse, validation)
     print_result(result)
-    path = options.models / "cifar10-mobilenet.goss"
+    path = options.models / MODEL.name
     write_model(sparse.model, path, "sparse", weights="f16")
     write_card(path, result, options, training_command(options, default))
     print(f"{path}: {path.stat().st_size:,} bytes")

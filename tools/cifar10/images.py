@@ -75,6 +75,11 @@ def normalize(images: Tensor) -> Tensor:
     return ((images.float() - mean) * scale).contiguous(memory_format=torch.channels_last)
 
 
+def some(images: ImageSet) -> Tensor:
+    """Pick a few hundred images, normalised, to take statistics of."""
+    return normalize(images.images[:: max(len(images) // 512, 1)])
+
+
 def random_crop_flip(padded: Tensor, generator: torch.Generator) -> Tensor:
     """uint8 [n, 3, 40, 40] -> [n, 3, 32, 32]: a random window of each image, half mirrored."""
     count = len(padded)

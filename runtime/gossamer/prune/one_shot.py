@@ -147,15 +147,16 @@ def run(
         )
     seen = job.moments(layers, inputs, "looking at activations") if inputs else {}
     _note_small_samples(job, seen)
-    sums = {name: moments.dense for name, moments in seen.items()}
-    saliencies = {layer.name: _saliency(layer, sums, budget.blocks) for layer in layers}
+    saliencies = {
+        layer.name: _saliency(layer, seen.get(layer.name), budget.blocks) for layer in layers
+    }
     if budget.weighs_layers:
         curves = _curves(job, saliencies, budget.blocks, refitted)
         plans = _weigh(job, saliencies, budget, costs, curves)
     else:
         plans = _plan_alike(saliencies, budget)
     _take_plans(job, plans)
-    saliencies = _rearrange(job, sums, rearranged)
+    saliencies = _rearrange(job, seen, rearranged)
     if refitted and inputs:
         _refit(job, saliencies)
     else:
@@ -223,13 +224,21 @@ def _note_small_samples(job: _Job, seen: Mapping[str, Moments]) -> None:
             )
 
 
-def _saliency(layer: _Weights, sums: Mapping[str, np.ndarray], pattern: Pattern) -> np.ndarray:
-    """Saliency of a layer's weights, from sums of dense moments by name; without, of their size."""
-    if not sums:
+def _saliency(
+    layer: _Weights, seen: Moments | None, pattern: Pattern, places: np.ndarray | None = None
+) -> np.ndarray:
+    """Saliency of a layer's weights; that of their size where no moments were seen.
+
+    `places` are those that its input channels had when they were seen, if they have moved since.
+    """
+    if seen is None:
         return saliency.magnitude(layer.before)
-    own = sums[layer.name]
-    inputs = reconstruction.covariance(own)
-    return saliency.second_order(layer.before, inputs, round(float(own[-1, -1])), pattern)
+    inputs = reconstruction.covariance(seen.dense)
+    if places is not None:
+        elements = len(inputs) // len(places)  # of a channel in a column
+        index = (places[:, np.newaxis] * elements + np.arange(elements)).ravel()
+        inputs = inputs[np.ix_(index, index)]
+    return saliency.second_order(layer.before, inputs, seen.count, pattern)
 
 
 def _plan_alike(saliencies: Mapping[str, np.ndarray], budget: Budget) -> dict[str, LayerPlan]:
@@ -319,7 +328,7 @@ def _take_plans(job: _Job, plans: Mapping[str, LayerPlan]) -> None:
     job.layers = [layer for layer in job.layers if layer.plan and layer.plan.sparsity > 0]
 
 
-def _rearrange(job: _Job, sums: Mapping[str, np.ndarray], wanted: bool) -> dict[str, np.ndarray]:
+def _rearrange(job: _Job, seen: Mapping[str, Moments], wanted: bool) -> dict[str, np.ndarray]:
     """Move channels in the network and in its dense twin; give the saliencies then.
 
     What a block of several columns costs depends on how its columns go together, so channels are
@@ -329,10 +338,11 @@ def _rearrange(job: _Job, sums: Mapping[str, np.ndarray], wanted: bool) -> dict[
     saliencies, layers = {}, []
     for layer in job.layers:
         pattern, sparsity = layer.plan.pattern, layer.plan.sparsity
-        values = saliencies[layer.name] = _saliency(layer, sums, pattern)
+        moments = seen.get(layer.name)
+        values = saliencies[layer.name] = _saliency(layer, moments, pattern)
         layer.kept_in_place = share(values, keep_mask(values, pattern, sparsity))
         if wanted:
-            alone = values if pattern.columns == 1 else _saliency(layer, sums, Pattern())
+            alone = values if pattern.columns == 1 else _saliency(layer, moments, Pattern())
             axes = channels.axes(layer.value)
             layers.append(Layer(layer.name, *axes, element_saliency(alone), pattern, sparsity))
     if not wanted:
@@ -341,24 +351,15 @@ def _rearrange(job: _Job, sums: Mapping[str, np.ndarray], wanted: bool) -> dict[
     job.progress("rearranging channels", 0, 1)
     orders = rearrange(spaces, matrices)
     job.progress("rearranging channels", 1, 1)
-    moved = {}
-    for layer in job.layers if sums else ():
-        _, columns = channels.axes(layer.value)
-        places = channels.spaces.places(columns, orders)
-        moved[layer.name] = _reordered(sums[layer.name], places)
     channels.reorder(orders)
     twin.reorder(orders)
     for layer in job.layers:
         layer.before = layer.value.data
-    return {layer.name: _saliency(layer, moved, layer.plan.pattern) for layer in job.layers}
-
-
-def _reordered(sums: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Move the channels of sums over columns, whose last element is not of a channel."""
-    elements = (len(sums) - 1) // len(places)  # of a channel in a column
-    index = (places[:, np.newaxis] * elements + np.arange(elements)).ravel()
-    index = np.append(index, len(sums) - 1)
-    return sums[np.ix_(index, index)]
+        _, columns = channels.axes(layer.value)
+        places = channels.spaces.places(columns, orders)
+        moments = seen.get(layer.name)
+        saliencies[layer.name] = _saliency(layer, moments, layer.plan.pattern, places)
+    return saliencies
 
 
 def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarray:
