@@ -13,8 +13,8 @@ from models.onnx_graphs import GraphBuilder
 import gossamer
 from gossamer import cli, zoo
 from gossamer.convert import read
-from gossamer.prune import one_shot, reconstruction, saliency
-from gossamer.prune.activations import Moments, moments
+from gossamer.prune import activations, one_shot, reconstruction, saliency
+from gossamer.prune.activations import Moments, Stage, moments
 from gossamer.prune.pattern import Pattern, keep_mask
 from gossamer.prune.report import PruneReport
 
@@ -246,7 +246,8 @@ def test_moments_are_those_of_what_a_convolution_reads() -> None:
     graph = read.read_graph(zoo.build("mobilenet_v1", sparsity=0.0, **SIZE), "")
     node = next(n for n in graph.nodes if n.op == "conv" and n.attributes["groups"] == 1)
     (image,) = images(1)
-    seen = moments(graph, graph, [node.name], [{"image": image}])[node.name]
+    stage = Stage(graph, [{"image": image}])
+    seen = moments(stage, stage, [node.name])[node.name]
     padded = np.pad(image[0], ((0, 0), (1, 1), (1, 1)))
     columns = [
         padded[:, 2 * r : 2 * r + 3, 2 * c : 2 * c + 3].ravel()
@@ -256,6 +257,25 @@ def test_moments_are_those_of_what_a_convolution_reads() -> None:
     columns = np.concatenate([np.array(columns).T, np.ones((1, 256))])
     np.testing.assert_allclose(seen.dense, columns @ columns.T, rtol=1e-5, atol=1e-3)
     assert seen.count == 256
+
+
+@pytest.mark.parametrize("most_bytes", [0, 30_000, 2**30], ids=["none", "some", "all"])
+def test_a_network_run_up_to_each_layer_reads_what_the_whole_one_reads(
+    most_bytes: int, monkeypatch
+) -> None:
+    monkeypatch.setattr(activations, "MOST_BYTES", most_bytes)
+    graph = read.read_graph(zoo.build("mobilenet_v2", sparsity=0.0, **SIZE), "")
+    names = [n.name for n in graph.nodes if n.op == "conv" and n.attributes["groups"] == 1]
+    whole = stage = Stage(graph, [{"image": image} for image in images(6)])
+    expected = moments(whole, whole, names)
+    nodes = []
+    for name in names:
+        stage = stage.before(name)
+        nodes.append(len(stage.graph.nodes))
+        found = moments(stage, stage, [name])[name]
+        np.testing.assert_allclose(found.dense, expected[name].dense, rtol=1e-6, atol=1e-4)
+    assert nodes == sorted(nodes, reverse=True)
+    assert (len(set(nodes)) == 1) == (most_bytes == 0)
 
 
 def test_layers_can_be_left_out_and_wrong_names_are_named(dense: Path) -> None:
@@ -294,9 +314,9 @@ def test_sensitivity_is_measured_with_inputs_that_nothing_was_fitted_to(
     fitted, measured = [], []
     look, measure = one_shot.activations.moments, one_shot.sensitivity.measure
 
-    def moments_of(before, now, layers, inputs, progress):
-        fitted.append(inputs)
-        return look(before, now, layers, inputs, progress)
+    def moments_of(before, now, layers, progress):
+        fitted.append(now.inputs)
+        return look(before, now, layers, progress)
 
     def measure_with(graph, prune, saliencies, inputs, **options):
         measured.append(inputs)

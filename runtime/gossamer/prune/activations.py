@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,11 @@ from ..convert.lower import lower
 from ..errors import InputError
 from ..session import InferenceSession
 
-Inputs = Iterable[Mapping[str, np.ndarray]]
+Inputs = Sequence[Mapping[str, np.ndarray]]
 
 MOST_PIXELS = 256  # of an image that a layer looks at, evenly spread over its output
+TOGETHER = 4  # inputs whose columns are multiplied at once
+MOST_BYTES = 2**29  # of what a network computed up to some node, to be kept
 
 
 @dataclass
@@ -48,11 +50,51 @@ class Moments:
         return Moments(self.dense + other.dense, self.cross + other.cross, self.now + other.now)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """The rest of a network, and what it starts from.
+
+    Attributes
+    ----------
+    graph
+        Its inputs are the model's, or what earlier nodes compute.
+    inputs
+        What to run, as `InferenceSession.run` takes it.
+    """
+
+    graph: Graph
+    inputs: Inputs
+
+    def before(self, name: str) -> Stage:
+        """Run it up to a node, whose weights and those behind it may change from then on.
+
+        What is too large to be kept is not: the stage stays where it is.
+        """
+        place = [node.name for node in self.graph.nodes].index(name)
+        rest = self.graph.nodes[place:]
+        computed = {node.output for node in rest}
+        read = [value for node in rest for value in node.inputs if value.data is None]
+        read += self.graph.outputs.values()
+        alive = [value for value in dict.fromkeys(read) if value not in computed]
+        new = [value for value in alive if value not in self.graph.inputs]
+        kept = sum(math.prod(value.shape) for value in new) * 4 * len(self.inputs)
+        if not new or kept > MOST_BYTES or any(value.dtype != "f32" for value in new):
+            return self
+        session = _session(self.graph, {value.name: value for value in new})
+        names = [value.name for value in new]
+        same = [value.name for value in alive if value.name not in names]
+        inputs = [
+            {name: values[name] for name in same}
+            | dict(zip(names, session.run(None, dict(values)), strict=True))
+            for values in self.inputs
+        ]
+        return Stage(Graph(self.graph.source, alive, self.graph.outputs, rest), inputs)
+
+
 def moments(
-    dense: Graph,
-    now: Graph,
+    dense: Stage,
+    now: Stage,
     layers: Sequence[str],
-    inputs: Inputs,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Moments]:
     """Run two networks side by side and look at what some layers read.
@@ -60,47 +102,45 @@ def moments(
     Parameters
     ----------
     dense, now
-        The network as it was and as it is; the same graph where nothing has changed yet.
+        The network as it was and as it is; the same where nothing has changed yet.
     layers
         Names of convolutions without groups and of fully connected layers, in both graphs.
-    inputs
-        What to run, as `InferenceSession.run` takes it.
     progress
-        Called after each input with how many are done.
+        Called after each few inputs with how many are done.
 
     Raises
     ------
     InputError
         There are no inputs, they do not fit, or a layer reads something that is not finite.
     """
-    graphs = [dense] if now is dense else [dense, now]
-    runs = [_Run(graph, layers) for graph in graphs]
+    source = dense.graph.source
+    if not dense.inputs:
+        raise InputError(f"{source}: at least one input to calibrate with expected, 0 found")
+    runs = [_Run(stage, layers) for stage in ([dense] if now is dense else [dense, now])]
     sums: dict[str, Moments] = {}
-    done = 0
-    for done, values in enumerate(inputs, start=1):
-        columns = [run.columns(values) for run in runs]
+    for first in range(0, len(dense.inputs), TOGETHER):
+        columns = [run.columns(slice(first, first + TOGETHER)) for run in runs]
         for name in layers:
             x, y = columns[0][name], columns[-1][name]
             if not (np.isfinite(x).all() and np.isfinite(y).all()):
                 raise InputError(
-                    f"{dense.source}: node '{name}' reads numbers that are not finite; calibrate "
+                    f"{source}: node '{name}' reads numbers that are not finite; calibrate "
                     "with other inputs, or mend the model"
                 )
             xx = x @ x.T
             mine = Moments(xx, xx, xx) if y is x else Moments(xx, x @ y.T, y @ y.T)
             sums[name] = sums[name] + mine if name in sums else mine
         if progress:
-            progress(done)
-    if done == 0:
-        raise InputError(f"{dense.source}: at least one input to calibrate with expected, 0 found")
+            progress(min(first + TOGETHER, len(dense.inputs)))
     return sums
 
 
 class _Run:
     """A network that also gives out what some layers read."""
 
-    def __init__(self, graph: Graph, layers: Sequence[str]) -> None:
-        wanted = set(layers)
+    def __init__(self, stage: Stage, layers: Sequence[str]) -> None:
+        wanted, graph = set(layers), stage.graph
+        self.inputs = stage.inputs
         self.nodes = {node.name: node for node in graph.nodes if node.name in wanted}
         self.names: dict[str, str] = {}  # layer: the output, or the model's input, that it reads
         outputs: dict[str, Value] = {}
@@ -116,27 +156,28 @@ class _Run:
         self.outputs = list(outputs)
         self.session = None  # where all layers read the model's inputs
         if outputs:
-            self.session = InferenceSession(lower(_computing(graph, outputs), {}))
+            self.session = _session(graph, outputs)
 
-    def columns(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """For each layer the columns that it multiplies, (C + 1, columns), f64."""
-        seen = dict(values)
-        if self.session:
-            seen |= zip(self.outputs, self.session.run(None, seen), strict=True)
-        return {
-            name: _columns(node, np.asarray(seen[self.names[name]]))
-            for name, node in self.nodes.items()
-        }
+    def columns(self, some: slice) -> dict[str, np.ndarray]:
+        """For each layer the columns that it multiplies for some inputs, (C + 1, columns), f64."""
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.nodes}
+        for values in self.inputs[some]:
+            seen = dict(values)
+            if self.session:
+                seen |= zip(self.outputs, self.session.run(None, seen), strict=True)
+            for name, node in self.nodes.items():
+                found[name].append(_columns(node, np.asarray(seen[self.names[name]])))
+        return {name: np.concatenate(arrays, axis=1) for name, arrays in found.items()}
 
 
-def _computing(graph: Graph, outputs: dict[str, Value]) -> Graph:
-    """Give the part of a graph that computes some values."""
+def _session(graph: Graph, outputs: dict[str, Value]) -> InferenceSession:
+    """Run the part of a graph that computes some values."""
     needed, nodes = set(outputs.values()), []
     for node in reversed(graph.nodes):
         if node.output in needed:
             needed.update(node.inputs)
             nodes.append(node)
-    return Graph(graph.source, graph.inputs, outputs, nodes[::-1])
+    return InferenceSession(lower(Graph(graph.source, graph.inputs, outputs, nodes[::-1]), {}))
 
 
 def _columns(node: Node, x: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from ..convert.ir import Graph, Node, Value
 from ..convert.network import read_network, samples
 from ..errors import InputError
 from . import activations, reconstruction, saliency, sensitivity
-from .activations import Moments
+from .activations import Moments, Stage
 from .allocation import PATTERNS, allocate
 from .channels import ChannelMap
 from .pattern import Pattern, element_saliency, keep_mask, share
@@ -95,17 +95,13 @@ class _Job:
     notes: list[str] = field(default_factory=list)
 
     def moments(
-        self, layers: Sequence[_Weights], inputs: Sequence[dict[str, np.ndarray]], what: str
+        self, layers: Sequence[_Weights], dense: Stage, now: Stage, what: str
     ) -> dict[str, Moments]:
         """Look at what layers read, by the layers' names."""
         names = [node.name for layer in layers for node in layer.nodes]
-        pictures = len(inputs)
+        pictures = len(now.inputs)
         seen = activations.moments(
-            self.dense,
-            self.graph,
-            names,
-            inputs,
-            lambda done: self.progress(what, done, pictures),
+            dense, now, names, lambda done: self.progress(what, done, pictures)
         )
         return {
             layer.name: sum((seen[n.name] for n in layer.nodes[1:]), seen[layer.name])
@@ -145,7 +141,10 @@ def run(
         job.notes.append(
             "without calibration data weights went by their size alone, and none was refitted"
         )
-    seen = job.moments(layers, inputs, "looking at activations") if inputs else {}
+    seen = {}
+    if inputs:
+        whole = Stage(graph, inputs)
+        seen = job.moments(layers, whole, whole, "looking at activations")
     _note_small_samples(job, seen)
     saliencies = {
         layer.name: _saliency(layer, seen.get(layer.name), budget.blocks) for layer in layers
@@ -284,7 +283,8 @@ def _curves(
         job.notes.append("without calibration data all layers were taken to move the output alike")
         return None
     measured, others = _split(job)
-    seen = job.moments(job.layers, others, "looking at activations to measure with")
+    whole = Stage(job.graph, others)
+    seen = job.moments(job.layers, whole, whole, "looking at activations to measure with")
     layers = {layer.name: layer for layer in job.layers}
 
     def prune(node: Node, sparsity: float) -> tuple[np.ndarray, np.ndarray]:
@@ -372,8 +372,11 @@ def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarra
 
 def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
     """Prune and refit layer by layer: each reads what those before it compute by then."""
+    dense, now = Stage(job.dense, job.inputs), Stage(job.graph, job.inputs)
     for number, layer in enumerate(job.layers, start=1):
-        moments = job.moments([layer], job.inputs, f"refitting layer {number} of {len(job.layers)}")
+        dense, now = dense.before(layer.name), now.before(layer.name)
+        what = f"refitting layer {number} of {len(job.layers)}"
+        moments = job.moments([layer], dense, now, what)
         _refit_layer(layer, saliencies[layer.name], moments[layer.name])
 
 
