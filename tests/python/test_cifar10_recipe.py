@@ -36,25 +36,57 @@ def comparison(network: ModuleType) -> ModuleType:
     return importlib.import_module("comparison")
 
 
-def test_filters_of_equal_length_compute_the_same(network: ModuleType) -> None:
+def random_network(network: ModuleType, kind: str) -> torch.nn.Module:
+    """With batch normalisation that does something."""
     torch.manual_seed(0)
-    model = network.MobileNetV1(0.25).double()
+    model = network.MobileNetV1(0.25) if kind == "v1" else network.MobileNetV2()
     with torch.no_grad():
-        for conv, norm, _ in model.features:
-            conv.weight *= 10 ** torch.empty(len(conv.weight), 1, 1, 1).uniform_(-2, 2)
-            conv.weight[0] = 0  # a filter that lost all its weights
+        for _, norm in network.normalized_convolutions(model):
             norm.running_mean.normal_()
             norm.running_var.uniform_(0.1, 10)
             norm.weight.uniform_(0.5, 2)
             norm.bias.normal_()
+    return model.eval()
+
+
+@pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_filters_of_equal_length_compute_the_same(network: ModuleType, kind: str) -> None:
+    model = random_network(network, kind).double()
+    convolutions = [conv for conv, _ in network.normalized_convolutions(model)]
+    with torch.no_grad():
+        for conv in convolutions:
+            conv.weight *= 10 ** torch.empty(len(conv.weight), 1, 1, 1).uniform_(-2, 2)
+            conv.weight[0] = 0  # a filter that lost all its weights
     image = torch.randn(4, 3, 32, 32).double()
-    before = model.eval()(image)
+    before = model(image)
     network.equalize_filters(model)
-    torch.testing.assert_close(model(image), before)
-    for conv, _, _ in model.features:
+    torch.testing.assert_close(model(image), before, rtol=1e-5, atol=1e-5)
+    for conv in convolutions:
         lengths = conv.weight.flatten(1).norm(dim=1)
         torch.testing.assert_close(lengths[1:], torch.ones_like(lengths[1:]))
         assert lengths[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_batch_normalisation_is_put_back(
+    network: ModuleType, comparison: ModuleType, kind: str
+) -> None:
+    model, other = random_network(network, kind), random_network(network, kind)
+    layers = []
+    with torch.no_grad():
+        for conv, norm in network.normalized_convolutions(model):
+            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            layers.append(
+                (conv.weight * scale.view(-1, 1, 1, 1), norm.bias - scale * norm.running_mean)
+            )
+    images = torch.randn(8, 3, 32, 32)
+    comparison.embedded.unfold(other.features, layers, images)
+    torch.testing.assert_close(other(images), model(images), rtol=1e-3, atol=1e-3)
+    seen = []
+    conv, norm = network.normalized_convolutions(other)[-1]
+    conv.register_forward_hook(lambda conv, x, y: seen.append(y))
+    other(images)
+    torch.testing.assert_close(norm.running_mean, seen[0].mean((0, 2, 3)), rtol=1e-3, atol=1e-3)
 
 
 def test_a_narrower_network_keeps_the_channels_that_are_read(network: ModuleType) -> None:
@@ -98,16 +130,16 @@ def test_convolutions_in_bfloat16_compute_about_the_same(
         torch.testing.assert_close(close, right, rtol=0.05, atol=0.05 * right.abs().max().item())
 
 
-def test_channels_of_the_network_are_rearranged(network: ModuleType) -> None:
-    torch.manual_seed(0)
-    model = network.MobileNetV1(0.25)
+@pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_channels_of_the_network_are_rearranged(network: ModuleType, kind: str) -> None:
+    model = random_network(network, kind)
     pruner = gossamer.torch.Pruner(
         model,
         dict.fromkeys(network.pointwise_layers(model), "4x1"),
         gossamer.torch.CubicSchedule(0.8),
         optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
     )
-    model(torch.zeros(2, 3, 32, 32))
+    model.train()(torch.zeros(2, 3, 32, 32))
     pruner.step()
     layers = pruner.finish().layers
     kept = [sum(getattr(layer, name) for layer in layers) for name in KEPT]
@@ -123,11 +155,14 @@ def test_the_embedded_network_in_pytorch_answers_as_it_does_here(comparison: Mod
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_layers_before_the_last_two_take_the_rest_of_the_zeros(comparison: ModuleType) -> None:
-    model = comparison.MobileNetV1(0.25)
+@pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_layers_before_the_last_two_take_the_rest_of_the_zeros(
+    network: ModuleType, comparison: ModuleType, kind: str
+) -> None:
+    model = random_network(network, kind)
     early = comparison.early_sparsity(model, 0.8, 0.9)
     layers = list(comparison.pointwise_layers(model).values())
-    sparsities = comparison.embedded.by_layer(early, 0.9)
+    sparsities = comparison.embedded.by_layer(early, 0.9, len(layers))
     zeros = sum(s * x.weight.numel() for s, x in zip(sparsities, layers, strict=True))
     assert zeros / sum(layer.weight.numel() for layer in layers) == pytest.approx(0.8, abs=1e-3)
     with pytest.raises(SystemExit, match="--late-sparsity 0.1"):

@@ -1,4 +1,4 @@
-"""CIFAR-10 networks: train the embedded one, and prune its dense twin in every way to compare.
+"""CIFAR-10 networks: train the embedded one, and prune dense ones in every way to compare.
 
 The dense network starts from weights that were trained on ImageNet (imagenet_weights.py). It trains
 in two phases: the first has one more layer with stride 2, which makes an epoch take half the time.
@@ -22,11 +22,13 @@ from pathlib import Path
 
 import comparison
 import embedded
+import residual
 import torch
 from images import load_images
 from network import write_model
 
 SHARED = embedded.ROOT.parent / "shared"
+SIDES = "sides of the images in pixels, each for an equal share of the epochs"
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
@@ -71,10 +73,9 @@ def add_embedded_options(parser: argparse.ArgumentParser) -> None:
     add("--sparse-rate", type=float, default=0.015, help="peak learning rate of the last phases")
     add("--fixed-epochs", type=int, default=embedded.FIXED_EPOCHS)
     add("--fixed-cutmix", type=float, default=0.5, help="share of batches, in the last phase")
-    pixels = "sides of the images in pixels, each for an equal share of the epochs"
-    add("--dense-sides", type=int, nargs="+", default=[24, 24, 32], help=pixels)
-    add("--sparse-sides", type=int, nargs="+", default=[24, 28, 28, 32], help=pixels)
-    add("--fixed-sides", type=int, nargs="+", default=[28, 32, 32], help=pixels)
+    add("--dense-sides", type=int, nargs="+", default=[24, 24, 32], help=SIDES)
+    add("--sparse-sides", type=int, nargs="+", default=[24, 28, 28, 32], help=SIDES)
+    add("--fixed-sides", type=int, nargs="+", default=[28, 32, 32], help=SIDES)
     add("--pattern", default="1x1", help="blocks of output x input channels")
     add(
         "--sparsity",
@@ -90,6 +91,18 @@ def add_embedded_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_residual_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the dense MobileNet-v2."""
+    add = parser.add_argument
+    file = SHARED / "models" / "mobilenet_v2_1.0_224_quant.tflite"
+    add("--imagenet", type=Path, default=file, help="MobileNet-v2 trained on ImageNet")
+    add("--coarse-epochs", type=int, default=5)
+    add("--fine-epochs", type=int, default=3)
+    add("--fine-rate", type=float, default=0.01, help="peak learning rate of the second phase")
+    add("--distillation", type=float, default=0.5, help="weight of the embedded network's answers")
+    parser.set_defaults(plain_epochs=1)
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     shape = argparse.ArgumentDefaultsHelpFormatter
@@ -100,8 +113,13 @@ def parser() -> argparse.ArgumentParser:
     add_embedded_options(train)
     twin = commands.add_parser("dense-twin", help="write the dense network that is kept")
     twin.add_argument("path", type=Path, metavar="GOSS")
+    second = commands.add_parser(
+        "train-v2", help="a dense MobileNet-v2, to prune", formatter_class=shape
+    )
+    add_training_options(second)
+    add_residual_options(second)
     compare = commands.add_parser(
-        "compare", help="prune the dense twin: patterns, sparsities", formatter_class=shape
+        "compare", help="prune a dense network: patterns, sparsities", formatter_class=shape
     )
     add_training_options(compare)
     comparison.add_options(compare)
@@ -117,11 +135,13 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     sets = []
-    if options.command == "train" or options.epochs:
+    if options.command != "compare" or options.epochs:
         sets = [load_images(path, options.out) for path in (options.train, options.validation)]
     if options.command == "train":
         defaults = vars(parser().parse_args(["train"]))
         embedded.train(options, defaults.get, sets)
+    elif options.command == "train-v2":
+        residual.train(options, sets)
     else:
         comparison.compare(options, sets)
 

@@ -1,10 +1,10 @@
-"""What each way to prune the dense twin costs in accuracy, and what it gains in time.
+"""What each way to prune a dense network costs in accuracy, and what it gains in time.
 
 One row for each pattern, sparsity, with and without rearrangement, pruned at once (0 epochs, with
 refitting to some training images) or trained; and one for each width of a dense network with fewer
 channels, which is the other way to a faster one. Zeros are spread alike over all pointwise layers,
 or with more of them in the last two, which hold half of the weights. Rows are kept in
-``tools/results/cifar10.json`` as soon as they are there; those that are there are not made again.
+``tools/results`` as soon as they are there; those that are there are not made again.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 import embedded
 import numpy as np
+import residual
 import torch
 from images import ImageSet, some
-from network import STRIDED, MobileNetV1, equalize_filters, narrowed, pointwise_layers, write_model
+from network import STRIDED, equalize_filters, narrowed, pointwise_layers, write_model
+from torch import nn
 from training import Trainer
 
 import gossamer
@@ -35,6 +37,23 @@ CALIBRATION = 1024  # images for pruning at once
 METHODS = ("rearranged", "in place", "magnitude")
 EMBEDDED = embedded.MODEL.stem
 TEACHERS = (EMBEDDED, "dense")
+
+
+@dataclass(frozen=True)
+class Family:
+    """A dense network that is kept, to be pruned in every way."""
+
+    title: str
+    dense: Callable[[], nn.Module]
+    results: str  # name of the table
+
+
+FAMILIES = {
+    "mobilenet-v1": Family(
+        "The dense twin of cifar10-mobilenet", lambda: embedded.load_dense_twin().model, "cifar10"
+    ),
+    "mobilenet-v2": Family("MobileNet-v2 for CIFAR-10", residual.load, "cifar10_mobilenet_v2"),
+}
 
 
 @dataclass(frozen=True)
@@ -66,27 +85,27 @@ class Row:
 
 @dataclass(frozen=True)
 class Start:
-    """What training starts from: the dense twin, the checkpoint of a row, the embedded network."""
+    """What training starts from: the dense one, the checkpoint of a row, the embedded network."""
 
     name: str = ""
     epochs: int = 0
     sparsities: tuple[float, ...] = ()  # of the pointwise layers
     state: dict | None = None  # of the model; None: the embedded network's
 
-    def model(self, images: ImageSet) -> MobileNetV1:
-        """Make the network, of the dense twin's strides."""
+    def model(self, family: Family, images: ImageSet) -> nn.Module:
+        """Make the network, of the dense one's strides."""
         if self.epochs and not self.state:
             model = embedded.load_embedded(some(images), STRIDED)
             equalize_filters(model)
             return model
-        model = embedded.load_dense_twin().model
+        model = family.dense()
         if self.state:
             model.load_state_dict(self.state)
         return model
 
     def __str__(self) -> str:
         if not self.epochs:
-            return "the dense twin"
+            return "the dense network"
         return f"{self.name}.pt" if self.state else EMBEDDED
 
 
@@ -111,6 +130,7 @@ def load_start(text: str) -> Start:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the comparison."""
     add = parser.add_argument
+    add("--network", choices=FAMILIES, default="mobilenet-v1")
     add("--patterns", nargs="*", default=["1x1", "4x1"])
     add("--sparsities", nargs="+", type=float, default=[0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
     late = "of the last two layers, where it is not that of all; the others take the rest"
@@ -164,7 +184,7 @@ def checkpoint_name(
     return "-".join([pattern or "dense", f"{sparsity:g}", *late, *method.split(), str(epochs)])
 
 
-def early_sparsity(model: MobileNetV1, sparsity: float, late_sparsity: float) -> float:
+def early_sparsity(model: nn.Module, sparsity: float, late_sparsity: float) -> float:
     """Give the sparsity of all layers but the last two that makes that of all together."""
     if late_sparsity == sparsity:
         return sparsity
@@ -181,12 +201,12 @@ def prune_in_training(
 ) -> None:
     """Prune along the schedule of the embedded network; or train one that has lost channels."""
     pattern, sparsity, late_sparsity, method, _ = key
-    start = options.start
-    model = start.model(sets[0])
+    start, family = options.start, FAMILIES[options.network]
+    model = start.model(family, sets[0])
     sparsities = ()
     if sparsity:
         early = early_sparsity(model, sparsity, late_sparsity)
-        sparsities = embedded.by_layer(early, late_sparsity)
+        sparsities = embedded.by_layer(early, late_sparsity, len(pointwise_layers(model)))
     else:
         model = narrowed(model, float(method.split()[-1]))
     kind = start.name.startswith(f"{pattern}-") and "-".join(method.split()) in start.name
@@ -214,7 +234,7 @@ def prune_in_training(
         sides=tuple(options.sides),
         distillation=options.distillation,
     )
-    teacher = embedded.load_dense_twin().model
+    teacher = family.dense()
     if options.teacher == EMBEDDED:
         teacher = embedded.load_embedded(some(sets[0]))
     trainer = Trainer(phase, embedded.settings_of(options), model, len(sets[0]), teacher)
@@ -253,11 +273,14 @@ def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
     """Make the rows that are missing, and write the table."""
     if (options.start.epochs or options.widths or options.late_sparsity) and not options.epochs:
         sys.exit("--epochs: at least 1 expected with --start, --widths or --late-sparsity")
+    family = FAMILIES[options.network]
+    if options.network != "mobilenet-v1" and (options.widths or options.start.name == EMBEDDED):
+        sys.exit(f"--widths, --start {EMBEDDED}: not there for {options.network}")
     RESULTS.mkdir(exist_ok=True)
-    kept = RESULTS / "cifar10.json"
+    kept = RESULTS / f"{family.results}.json"
     rows = [Row(**row) for row in json.loads(kept.read_text())] if kept.exists() else []
     dense, pruned = options.out / "dense.goss", options.out / "pruned.goss"
-    write_model(embedded.load_dense_twin().model, dense, "dense")
+    write_model(family.dense(), dense, "dense")
     for key in [("", 0.0, 0.0, "dense", 0), *asked(options)]:
         if key in [row.key for row in rows]:
             continue
@@ -271,25 +294,28 @@ def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
         rows.append(measured(pruned, key, options, (time.monotonic() - begin) / 60))
         print(rows[-1], flush=True)
         kept.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    (RESULTS / "cifar10.md").write_text(table(rows), encoding="utf-8")
-    plot(rows, RESULTS / "cifar10.png")
+    text = table(rows, family, options.network)
+    kept.with_suffix(".md").write_text(text, encoding="utf-8")
+    if any(row.method.startswith("width") for row in rows):
+        plot(rows, kept.with_suffix(".png"))
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], family: Family, network: str) -> str:
     """Write all rows as Markdown, the most accurate of each sparsity first."""
     dense = next(row for row in rows if row.method == "dense")
     lines = [
-        "# The dense twin of cifar10-mobilenet, pruned",
+        f"# {family.title}, pruned",
         "",
         f"Top-1 on the 5,000 validation images; dense: {dense.top1:.2%}, "
         f"{dense.milliseconds:.2f} ms. Times are predicted for {TARGET}, one thread.",
         "Zeros are the share of every pointwise layer, or (late) a larger one of the last two, "
-        "which hold half of the weights, and a smaller one of the others. Epochs are counted from "
-        "the dense twin, which dense networks of fewer channels (width) also start from. Without "
+        "and a smaller one of the others. Epochs are counted from the dense network, which those "
+        "of fewer channels (width) also start from. Without "
         f"epochs, pruning is at once: refitted to {CALIBRATION:,} training images, or by magnitude "
         "alone.",
-        "Made by `python tools/cifar10 compare`, with `--patterns`, `--sparsities`, `--methods` "
-        "and `--epochs` as in the rows; with `--start`, minutes are those since that row.",
+        f"Made by `python tools/cifar10 compare --network {network}`, with `--patterns`, "
+        "`--sparsities`, `--methods` and `--epochs` as in the rows; with `--start`, minutes are "
+        "those since that row.",
         "",
         "| zeros | pattern | method | epochs | top-1 | points lost | faster | bytes | minutes "
         "| trained with |",

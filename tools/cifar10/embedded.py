@@ -27,7 +27,7 @@ from network import (
     pointwise_layers,
     write_model,
 )
-from torch import Tensor
+from torch import Tensor, nn
 from training import Phase, Settings, Trainer, top1
 
 from gossamer.convert.read import read_graph
@@ -131,9 +131,9 @@ def dense_trainer(options: argparse.Namespace, coarse: MobileNetV1, images: int)
     return Trainer(phase, settings_of(options), continued(options, coarse), images)
 
 
-def by_layer(early: float, late: float) -> tuple[float, ...]:
+def by_layer(early: float, late: float, layers: int = len(BLOCKS)) -> tuple[float, ...]:
     """Give each pointwise layer its sparsity."""
-    return (early,) * (len(BLOCKS) - LATE_LAYERS) + (late,) * LATE_LAYERS
+    return (early,) * (layers - LATE_LAYERS) + (late,) * LATE_LAYERS
 
 
 def sparse_phase(options: argparse.Namespace, **own: Any) -> Phase:
@@ -205,10 +205,14 @@ def train_sparse(
 
 def save_dense_twin(dense: Trained) -> None:
     """Keep the dense weights, which take an hour to train, for comparisons and other prunings."""
-    state = dense.model.state_dict().items()
-    half = {key: v.half() if v.is_floating_point() else v for key, v in state}
     DENSE_TWIN.parent.mkdir(exist_ok=True)
-    torch.save({"minutes": dense.minutes, "model": half}, DENSE_TWIN)
+    torch.save({"minutes": dense.minutes, "model": halved(dense.model)}, DENSE_TWIN)
+
+
+def halved(model: nn.Module) -> dict[str, Tensor]:
+    """Give the state of a network in half precision."""
+    state = model.state_dict().items()
+    return {key: v.half() if v.is_floating_point() else v for key, v in state}
 
 
 def load_dense_twin() -> Trained:

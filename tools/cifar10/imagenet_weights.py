@@ -1,4 +1,4 @@
-"""Weights of a MobileNet-v1 without batch normalisation, for a network that has it.
+"""Weights of a MobileNet without batch normalisation, for a network that has it.
 
 Needs ``torch numpy ai-edge-litert``.
 """
@@ -6,10 +6,12 @@ Needs ``torch numpy ai-edge-litert``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from network import normalized_convolutions
 from torch import Tensor, nn
 
 # Row i: what pixel i - 1 .. i + 1 of an image gives to the three pixels of the image enlarged to
@@ -47,7 +49,7 @@ def read_layers(path: Path) -> list[tuple[Tensor, Tensor]]:
 
 @torch.no_grad()
 def load_imagenet_weights(features: nn.Sequential, path: Path, images: Tensor) -> None:
-    """Give a MobileNet-v1's layers the weights of a file that was trained on ImageNet.
+    """Give a MobileNet's layers the weights of a file that was trained on ImageNet.
 
     The stem, which has stride 2 in the file and 1 here, answers as the file's would to the image
     enlarged to twice its side.
@@ -55,7 +57,7 @@ def load_imagenet_weights(features: nn.Sequential, path: Path, images: Tensor) -
     Parameters
     ----------
     features
-        Triples of convolution, batch normalisation and activation; width and order as in the file.
+        Convolutions, each with batch normalisation behind it; width and order as in the file.
     images
         Normalised images float32 [n, 3, 32, 32], pixels from -1 to 1.
     """
@@ -69,17 +71,23 @@ def load_imagenet_weights(features: nn.Sequential, path: Path, images: Tensor) -
 def unfold(
     features: nn.Sequential, layers: Iterable[tuple[Tensor, Tensor]], images: Tensor
 ) -> None:
-    """Give a MobileNet-v1's layers weights and biases with batch normalisation folded in.
+    """Give a MobileNet's layers weights and biases with batch normalisation folded in.
 
     It is put back with the statistics of `images`, and a scale and shift that take them out again.
     """
-    x = images
-    for (conv, norm, activation), (weights, bias) in zip(features, layers, strict=True):
-        conv.weight.copy_(weights)
-        y = conv(x)
+
+    def put_back(norm: nn.BatchNorm2d, bias: Tensor, _: nn.Module, __: tuple, y: Tensor) -> None:
         variance, mean = torch.var_mean(y, (0, 2, 3))
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_((variance + norm.eps).sqrt())
         norm.bias.copy_(mean + bias)
-        x = activation(norm.eval()(y))
+
+    hooks = []
+    pairs = normalized_convolutions(features)
+    for (conv, norm), (weights, bias) in zip(pairs, layers, strict=True):
+        conv.weight.copy_(weights)
+        hooks.append(conv.register_forward_hook(partial(put_back, norm, bias)))
+    features.eval()(images)
+    for hook in hooks:
+        hook.remove()

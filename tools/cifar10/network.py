@@ -1,4 +1,4 @@
-"""MobileNet-v1 for images of 32 x 32 pixels, and its file formats."""
+"""MobileNet-v1 and v2 for images of 32 x 32 pixels, and their file formats."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ from torch import Tensor, nn
 
 import gossamer
 
-# Output channels at width 1 of the stem and of the blocks, and which blocks have stride 2.
+# MobileNet-v1: output channels at width 1 of the stem and of the blocks, and which blocks have
+# stride 2.
 STEM, BLOCKS = 32, (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDED = (2, 4, 12)  # counted from 1
 COARSE_STRIDED = (2, 4, 6, 12)  # in the first phase of training
 FINE_STRIDED = (2, 6, 12)  # in the last one
+
+# MobileNet-v2, in groups of blocks: how often channels are multiplied, output channels, blocks,
+# stride of the first one.
+RESIDUAL_GROUPS = (
+    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 1), (6, 96, 3, 1), (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)  # fmt: skip
+RESIDUAL_FEATURES = 1280  # channels that are classified
 
 
 def convolve(conv: nn.Conv2d, images: Tensor) -> Tensor:
@@ -37,17 +46,20 @@ def convolve(conv: nn.Conv2d, images: Tensor) -> Tensor:
     return nn.Conv2d.forward(conv, images)
 
 
+def conv_bn(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """Stack a convolution without bias and batch normalisation."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    conv.forward = MethodType(convolve, conv)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+
+
 def conv_bn_relu6(
     inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
     """Stack a convolution without bias, batch normalisation and ReLU6."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    conv.forward = MethodType(convolve, conv)
-    return nn.Sequential(
-        conv,
-        nn.BatchNorm2d(outputs),
-        nn.ReLU6(inplace=True),
-    )
+    return conv_bn(inputs, outputs, kernel, stride, groups).append(nn.ReLU6(inplace=True))
 
 
 class MobileNetV1(nn.Module):
@@ -55,6 +67,8 @@ class MobileNetV1(nn.Module):
 
     `strided` names the blocks that halve the image; the stem does not.
     """
+
+    title = "MobileNet-v1"
 
     def __init__(
         self, width: float, strided: Sequence[int] = STRIDED, classes: int = len(LABELS)
@@ -76,6 +90,55 @@ class MobileNetV1(nn.Module):
         return self.classifier(self.pool(self.features(image)).flatten(1))
 
 
+class InvertedResidual(nn.Module):
+    """A block of MobileNet-v2, which adds its input where the shape stays."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        expanded = [conv_bn_relu6(inputs, hidden, 1)] if expansion > 1 else []
+        self.layers = nn.Sequential(
+            *expanded,
+            conv_bn_relu6(hidden, hidden, 3, stride, groups=hidden),
+            conv_bn(hidden, outputs, 1),
+        )
+        self.adds = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
+        return x + self.layers(x) if self.adds else self.layers(x)
+
+
+class MobileNetV2(nn.Module):
+    """MobileNet-v2 (arXiv:1801.04381) of width 1 for 32 x 32 images."""
+
+    title = "MobileNet-v2"
+
+    def __init__(self, classes: int = len(LABELS)) -> None:
+        super().__init__()
+        channels = STEM
+        layers: list[nn.Module] = [conv_bn_relu6(3, channels, 3)]
+        for expansion, outputs, blocks, first_stride in RESIDUAL_GROUPS:
+            for number in range(blocks):
+                stride = 1 if number else first_stride
+                layers.append(InvertedResidual(channels, outputs, stride, expansion))
+                channels = outputs
+        layers.append(conv_bn_relu6(channels, RESIDUAL_FEATURES, 1))
+        self.features = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(RESIDUAL_FEATURES, classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map normalised images [n, 3, 32, 32] to logits [n, classes]."""
+        return self.classifier(self.pool(self.features(image)).flatten(1))
+
+
+def normalized_convolutions(model: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Every convolution and the batch normalisation behind it, in the order of execution."""
+    stacks = [module for module in model.modules() if isinstance(module, nn.Sequential)]
+    return [(stack[0], stack[1]) for stack in stacks if isinstance(stack[0], nn.Conv2d)]
+
+
 def pointwise_layers(model: nn.Module) -> dict[str, nn.Conv2d]:
     """Every 1 x 1 convolution by name, in the order of execution."""
     return {
@@ -86,14 +149,14 @@ def pointwise_layers(model: nn.Module) -> dict[str, nn.Conv2d]:
 
 
 @torch.no_grad()
-def equalize_filters(model: MobileNetV1) -> None:
+def equalize_filters(model: nn.Module) -> None:
     """Give every filter length 1 and let batch normalisation undo it.
 
     What a network computes stays. How fast it learns does not: the gradient of normalised weights
     shrinks with their length and moves them by that much less again, so that the long filters
     which came with ImageNet's weights hardly change at all.
     """
-    for conv, norm, _ in model.features:
+    for conv, norm in normalized_convolutions(model):
         lengths = conv.weight.flatten(1).norm(dim=1).clamp_min(1e-6)
         deviation = (norm.running_var + norm.eps).sqrt()
         conv.weight /= lengths.view(-1, 1, 1, 1)
@@ -131,7 +194,7 @@ def narrowed(model: MobileNetV1, width: float) -> MobileNetV1:
     return small
 
 
-def export_onnx(model: MobileNetV1, path: Path) -> None:
+def export_onnx(model: nn.Module, path: Path) -> None:
     """Write the network, with a softmax behind it, for one normalised image."""
     classifier = (
         nn.Sequential(model, nn.Softmax(dim=1)).to(memory_format=torch.contiguous_format).eval()
@@ -147,11 +210,11 @@ def export_onnx(model: MobileNetV1, path: Path) -> None:
     )
 
 
-def write_model(model: MobileNetV1, path: Path, kind: str, weights: str = "f32") -> None:
+def write_model(model: nn.Module, path: Path, kind: str, weights: str = "f32") -> None:
     """Write a ``.goss`` file that says how to feed images and read labels, and its ONNX file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
-        "title": f"MobileNet-v1 for CIFAR-10, {kind}",
+        "title": f"{model.title} for CIFAR-10, {kind}",
         "license": "Apache-2.0",
         "labels": "\n".join(LABELS),
         "image_mean": " ".join(map(str, IMAGE_MEAN)),

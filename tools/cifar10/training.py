@@ -22,7 +22,7 @@ from images import (
     random_crop_flip,
     resize,
 )
-from network import MobileNetV1, pointwise_layers
+from network import pointwise_layers
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -71,7 +71,7 @@ def learning_rate(progress: float, phase: Phase) -> float:
     )
 
 
-def make_optimizer(model: MobileNetV1, weight_decay: float) -> torch.optim.SGD:
+def make_optimizer(model: nn.Module, weight_decay: float) -> torch.optim.SGD:
     """Nesterov SGD that decays the weights of convolutions and classifier."""
     decayed = [p for p in model.parameters() if p.dim() > 1]
     free = [p for p in model.parameters() if p.dim() == 1]
@@ -162,9 +162,9 @@ class Trainer:
         self,
         phase: Phase,
         settings: Settings,
-        model: MobileNetV1,
+        model: nn.Module,
         images: int,
-        teacher: MobileNetV1 | None = None,
+        teacher: nn.Module | None = None,
     ) -> None:
         self.phase, self.settings, self.model = phase, settings, model
         self.teacher = teacher.eval() if teacher else None
