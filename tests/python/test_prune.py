@@ -12,7 +12,7 @@ from models.onnx_graphs import GraphBuilder
 
 import gossamer
 from gossamer import cli, zoo
-from gossamer.convert import read
+from gossamer.convert import pack, read
 from gossamer.prune import activations, one_shot, reconstruction, saliency
 from gossamer.prune.activations import Moments, Stage, moments
 from gossamer.prune.pattern import Pattern, keep_mask
@@ -104,11 +104,13 @@ def test_blocks_that_go_are_the_least_salient_where_channels_lie_then(
     laid = []
     refit_layer = one_shot._refit_layer
 
-    def record(layer: one_shot._Weights, values: np.ndarray, moments: Moments) -> None:
-        inputs = reconstruction.covariance(moments.dense)
-        expected = saliency.second_order(layer.before, inputs, moments.count, layer.plan.pattern)
-        np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6 * expected.max())
-        laid.append(layer.name)
+    def record(layer: one_shot._Weights, values: np.ndarray | None, moments: Moments) -> None:
+        if layer.plan:
+            inputs = reconstruction.covariance(moments.dense)
+            pattern = layer.plan.pattern
+            expected = saliency.second_order(layer.before, inputs, moments.count, pattern)
+            np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6 * expected.max())
+            laid.append(layer.name)
         refit_layer(layer, values, moments)
 
     monkeypatch.setattr(one_shot, "_refit_layer", record)
@@ -191,19 +193,22 @@ def test_kernels_and_flattened_images_are_pruned_too() -> None:
     assert any("more pictures" in note for note in report.notes), "8 rows for 192 weights"
 
 
-def test_refitting_is_least_squares_on_the_weights_that_stay(monkeypatch) -> None:
+@pytest.mark.parametrize("added", [False, True])
+def test_refitting_is_least_squares_on_the_weights_that_stay(added: bool, monkeypatch) -> None:
     random = np.random.default_rng(3)
     weights, bias = random.normal(size=(6, 9)).astype(np.float32), random.normal(size=6)
     x = random.normal(size=(9, 9)) @ random.normal(size=(9, 5000)) + 1
     y = x + 0.2 * random.normal(size=x.shape)
     with_one, with_one_now = (np.concatenate([v, np.ones((1, 5000))]) for v in (x, y))
     sums = Moments(with_one @ with_one.T, with_one @ with_one_now.T, with_one_now @ with_one_now.T)
+    missing = added * (random.normal(size=(6, 9)) @ (x - y) + random.normal(size=(6, 5000)) + 0.5)
+    sums.shortfall = missing @ with_one_now.T if added else 0.0
     keep = keep_mask(saliency.magnitude(weights), Pattern(2), 0.5)
     monkeypatch.setattr(saliency, "DAMPING", 1e-9)
     monkeypatch.setattr(saliency, "SHRINKAGE", 0)
     fitted = reconstruction.refit(weights, keep, sums)
     new_bias = reconstruction.corrected_bias(bias, weights, fitted, sums)
-    wanted = weights @ x + bias[:, None]
+    wanted = weights @ x + bias[:, None] + missing
     for row in range(6):
         columns = np.flatnonzero(keep[row])
         system = np.concatenate([y[columns], np.ones((1, 5000))]).T
@@ -257,6 +262,43 @@ def test_moments_are_those_of_what_a_convolution_reads() -> None:
     columns = np.concatenate([np.array(columns).T, np.ones((1, 256))])
     np.testing.assert_allclose(seen.dense, columns @ columns.T, rtol=1e-5, atol=1e-3)
     assert seen.count == 256
+
+
+def test_moments_know_what_is_missing_beside_a_layer() -> None:
+    content = zoo.build("mobilenet_v2", sparsity=0.0, **SIZE)
+    before, after = (read.read_graph(content, "") for _ in range(2))
+    node = next(n for n in after.nodes if n.op == "conv" and len(n.inputs) > 3)
+    after.nodes[0].inputs[1].data = after.nodes[0].inputs[1].data * np.float32(0.9)
+    inputs = [{"image": image} for image in images(5)]
+    stages = [Stage(graph, inputs).before(node.name) for graph in (before, after)]
+    short = moments(*stages, [node.name])[node.name].shortfall
+    twin = next(n for n in before.nodes if n.name == node.name)
+    expected = 0
+    for old, new in zip(*(stage.inputs for stage in stages), strict=True):
+        pixels = new[node.inputs[0].name].reshape(node.inputs[0].shape[1], -1)
+        difference = old[twin.inputs[3].name] - new[node.inputs[3].name]
+        ones = np.ones((1, pixels.shape[1]))
+        expected += difference.reshape(-1, pixels.shape[1]) @ np.concatenate([pixels, ones]).T
+    np.testing.assert_allclose(short, expected, rtol=1e-4, atol=1e-3)
+    assert np.abs(expected).max() > 1
+
+
+def test_layers_behind_that_stay_dense_make_up_for_what_is_lost(
+    dense: Path, tmp_path: Path
+) -> None:
+    def constants(path: Path) -> list[np.ndarray]:
+        nodes = read.read_graph(path.read_bytes(), "").nodes
+        return [np.array(n.inputs[1].data) for n in nodes if pack.has_matrix(n)]
+
+    names = [n.name for n in read.read_graph(dense.read_bytes(), "").nodes if pack.has_matrix(n)]
+    path = tmp_path / "pruned.goss"
+    options = {"sparsity": 0.5, "data": images(8), "allocation": "uniform", "rearrange": False}
+    for exclude in ([], [names[-1]]):
+        gossamer.prune(dense, path, exclude=exclude, **options)
+        first, *_, last = zip(constants(dense), constants(path), strict=True)
+        assert np.array_equal(*first)
+        assert np.array_equal(*last) == bool(exclude)
+        assert last[1].all()
 
 
 @pytest.mark.parametrize("most_bytes", [0, 30_000, 2**30], ids=["none", "some", "all"])

@@ -35,11 +35,15 @@ class Moments:
         Sum of x y^T, where y is the column that the layer reads now.
     now
         Sum of y y^T.
+    shortfall
+        Sum of s y^T, (M, C + 1), where something is added to the layer's output, and s is how much
+        more that was in the network as it was. 0 where nothing is.
     """
 
     dense: np.ndarray
     cross: np.ndarray
     now: np.ndarray
+    shortfall: np.ndarray | float = 0.0
 
     @property
     def count(self) -> int:
@@ -47,7 +51,12 @@ class Moments:
         return round(float(self.dense[-1, -1]))
 
     def __add__(self, other: Moments) -> Moments:
-        return Moments(self.dense + other.dense, self.cross + other.cross, self.now + other.now)
+        return Moments(
+            self.dense + other.dense,
+            self.cross + other.cross,
+            self.now + other.now,
+            self.shortfall + other.shortfall,
+        )
 
 
 @dataclass(frozen=True)
@@ -119,16 +128,19 @@ def moments(
     runs = [_Run(stage, layers) for stage in ([dense] if now is dense else [dense, now])]
     sums: dict[str, Moments] = {}
     for first in range(0, len(dense.inputs), TOGETHER):
-        columns = [run.columns(slice(first, first + TOGETHER)) for run in runs]
+        reads = [run.reads(slice(first, first + TOGETHER)) for run in runs]
         for name in layers:
-            x, y = columns[0][name], columns[-1][name]
+            (x, *before), (y, *added) = reads[0][name], reads[-1][name]
             if not (np.isfinite(x).all() and np.isfinite(y).all()):
                 raise InputError(
                     f"{source}: node '{name}' reads numbers that are not finite; calibrate "
                     "with other inputs, or mend the model"
                 )
             xx = x @ x.T
-            mine = Moments(xx, xx, xx) if y is x else Moments(xx, x @ y.T, y @ y.T)
+            mine = Moments(xx, xx, xx)
+            if now is not dense:
+                short = sum((a - b) @ y.T for a, b in zip(before, added, strict=True))
+                mine = Moments(xx, x @ y.T, y @ y.T, short)
             sums[name] = sums[name] + mine if name in sums else mine
         if progress:
             progress(min(first + TOGETHER, len(dense.inputs)))
@@ -142,32 +154,46 @@ class _Run:
         wanted, graph = set(layers), stage.graph
         self.inputs = stage.inputs
         self.nodes = {node.name: node for node in graph.nodes if node.name in wanted}
-        self.names: dict[str, str] = {}  # layer: the output, or the model's input, that it reads
+        self.names: dict[Value, str] = {}  # of what the layers read
         outputs: dict[str, Value] = {}
-        known: dict[Value, str] = {}
         for node in self.nodes.values():
-            value = node.inputs[0]
-            if value in graph.inputs:
-                self.names[node.name] = value.name
-                continue
-            name = known.setdefault(value, f"reads {len(known)}")
-            outputs[name] = value
-            self.names[node.name] = name
+            for value in (node.inputs[0], *_added(node)):
+                known = value in graph.inputs
+                name = value.name if known else f"reads {len(self.names)}"
+                if value not in self.names and not known:
+                    outputs[name] = value
+                self.names.setdefault(value, name)
         self.outputs = list(outputs)
         self.session = None  # where all layers read the model's inputs
         if outputs:
             self.session = _session(graph, outputs)
 
-    def columns(self, some: slice) -> dict[str, np.ndarray]:
-        """For each layer the columns that it multiplies for some inputs, (C + 1, columns), f64."""
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self.nodes}
+    def reads(self, some: slice) -> dict[str, list[np.ndarray]]:
+        """Run some inputs.
+
+        Returns
+        -------
+        dict
+            For each layer the columns that it multiplies, (C + 1, columns), f64; and what is added
+            to its outputs there, if anything is, (M, columns), f64.
+        """
+        rows = []
         for values in self.inputs[some]:
             seen = dict(values)
             if self.session:
                 seen |= zip(self.outputs, self.session.run(None, seen), strict=True)
-            for name, node in self.nodes.items():
-                found[name].append(_columns(node, np.asarray(seen[self.names[name]])))
-        return {name: np.concatenate(arrays, axis=1) for name, arrays in found.items()}
+            rows.append({value: np.asarray(seen[name]) for value, name in self.names.items()})
+        found = {}
+        for name, node in self.nodes.items():
+            parts = [[_columns(node, row[node.inputs[0]]) for row in rows]]
+            parts += [[_outputs(node, row[value]) for row in rows] for value in _added(node)]
+            found[name] = [np.concatenate(part, axis=1) for part in parts]
+        return found
+
+
+def _added(node: Node) -> list[Value]:
+    """What a convolution adds to its output before the clamp."""
+    return node.inputs[3:] if node.op == "conv" else []
 
 
 def _session(graph: Graph, outputs: dict[str, Value]) -> InferenceSession:
@@ -189,14 +215,24 @@ def _columns(node: Node, x: np.ndarray) -> np.ndarray:
     return np.concatenate([columns, np.ones((1, columns.shape[1]))]).astype(np.float64)
 
 
+def _outputs(node: Node, y: np.ndarray) -> np.ndarray:
+    """Lay out what is like a node's output as the columns that it comes from, (M, columns)."""
+    picked = y.reshape(*y.shape[:2], -1)[..., _pixels(node)]
+    return picked.swapaxes(0, 1).reshape(y.shape[1], -1).astype(np.float64)
+
+
+def _pixels(node: Node) -> np.ndarray:
+    """Places of the output pixels that are looked at."""
+    height, width = node.output.shape[2:]
+    return np.arange(0, height * width, max(1, math.ceil(height * width / MOST_PIXELS)))
+
+
 def _patches(node: Node, x: np.ndarray) -> np.ndarray:
     """Give what some output pixels read, (C * kh * kw, images * pixels)."""
     geometry, kernel = node.attributes, node.inputs[1].shape[2:]
     top, left, bottom, right = geometry["pads"]
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    height, width = node.output.shape[2:]
-    step = max(1, math.ceil(height * width / MOST_PIXELS))
-    pixels = np.arange(0, height * width, step)
+    width, pixels = node.output.shape[3], _pixels(node)
     rows = pixels // width * geometry["strides"][0]
     cols = pixels % width * geometry["strides"][1]
     down = np.arange(kernel[0]) * geometry["dilations"][0]

@@ -22,7 +22,10 @@ def covariance(sums: np.ndarray) -> np.ndarray:
 
 
 def refit(weights: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray:
-    """Fit the weights that stay to the layer's output before.
+    """Fit the weights that stay to the layer's output before, and to what is missing beside it.
+
+    Where a layer's output is added to something that pruning has changed already, the layer makes
+    up for that, too, as far as what it reads tells.
 
     Parameters
     ----------
@@ -41,7 +44,7 @@ def refit(weights: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray
     """
     before, mask = as_matrix(weights).astype(np.float64), as_matrix(keep)
     now = covariance(moments.now)
-    wanted = before @ covariance(moments.cross)  # (M, C)
+    wanted = before @ covariance(moments.cross) + _shortfall(moments, len(before))[0]  # (M, C)
     system = damped(now, moments.count)
     pull = np.diag(system - now)  # damping pulls towards the old weights, not towards zero
     fitted = np.zeros_like(before)
@@ -89,7 +92,7 @@ def _variances(weights: np.ndarray, sums: np.ndarray) -> np.ndarray:
 def corrected_bias(
     bias: np.ndarray, before: np.ndarray, after: np.ndarray, moments: Moments
 ) -> np.ndarray:
-    """Let the mean of each output channel be what it was.
+    """Let the mean of each output channel be what it was, with what it is added to.
 
     Parameters
     ----------
@@ -102,7 +105,14 @@ def corrected_bias(
     """
     old = as_matrix(before) @ (moments.dense[:-1, -1] / moments.count)
     new = as_matrix(after) @ (moments.now[:-1, -1] / moments.count)
-    return (bias + old - new).astype(np.float32)
+    return (bias + old - new + _shortfall(moments, len(bias))[1]).astype(np.float32)
+
+
+def _shortfall(moments: Moments, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance with what the layer reads, times the number of columns, (M, C), and mean (M)."""
+    sums = np.broadcast_to(moments.shortfall, (outputs, len(moments.now)))
+    mean = sums[:, -1] / moments.count
+    return sums[:, :-1] - np.outer(mean, moments.now[-1, :-1]), mean
 
 
 def relative_error(before: np.ndarray, after: np.ndarray, moments: Moments) -> float:
