@@ -264,6 +264,16 @@ def test_moments_are_those_of_what_a_convolution_reads() -> None:
     assert seen.count == 256
 
 
+def test_values_of_one_name_are_not_mixed_up() -> None:
+    graph = read.read_graph(zoo.build("mobilenet_v2", sparsity=0.0, **SIZE), "")
+    node = next(n for n in graph.nodes if n.op == "conv" and len(n.inputs) > 3)
+    stage = Stage(graph, [{"image": image} for image in images(2)])
+    assert stage.before(node.name) is not stage
+    skipped = next(n for n in graph.nodes if n.output is node.inputs[3])
+    skipped.output.name = node.inputs[0].name
+    assert stage.before(node.name) is stage
+
+
 def test_moments_know_what_is_missing_beside_a_layer() -> None:
     content = zoo.build("mobilenet_v2", sparsity=0.0, **SIZE)
     before, after = (read.read_graph(content, "") for _ in range(2))

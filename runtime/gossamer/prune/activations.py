@@ -77,7 +77,7 @@ class Stage:
     def before(self, name: str) -> Stage:
         """Run it up to a node, whose weights and those behind it may change from then on.
 
-        What is too large to be kept is not: the stage stays where it is.
+        The stage stays where it is where that is too large to be kept, or names are not unique.
         """
         place = [node.name for node in self.graph.nodes].index(name)
         rest = self.graph.nodes[place:]
@@ -87,7 +87,8 @@ class Stage:
         alive = [value for value in dict.fromkeys(read) if value not in computed]
         new = [value for value in alive if value not in self.graph.inputs]
         kept = sum(math.prod(value.shape) for value in new) * 4 * len(self.inputs)
-        if not new or kept > MOST_BYTES or any(value.dtype != "f32" for value in new):
+        unique = len({value.name for value in alive}) == len(alive)
+        if not new or not unique or kept > MOST_BYTES or any(v.dtype != "f32" for v in new):
             return self
         session = _session(self.graph, {value.name: value for value in new})
         names = [value.name for value in new]
