@@ -159,11 +159,11 @@ class _Run:
         outputs: dict[str, Value] = {}
         for node in self.nodes.values():
             for value in (node.inputs[0], *_added(node)):
-                known = value in graph.inputs
-                name = value.name if known else f"reads {len(self.names)}"
-                if value not in self.names and not known:
-                    outputs[name] = value
-                self.names.setdefault(value, name)
+                if value in graph.inputs:
+                    self.names[value] = value.name
+                elif value not in self.names:
+                    self.names[value] = f"reads {len(outputs)}"
+                    outputs[self.names[value]] = value
         self.outputs = list(outputs)
         self.session = None  # where all layers read the model's inputs
         if outputs:

@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from typing import Any
 
 import numpy as np
@@ -383,8 +384,7 @@ def _refit(job: _Job, saliencies: Mapping[str, np.ndarray], changeable: Sequence
     Layers that stay dense make up for what those before them have lost.
     """
     dense, now = Stage(job.dense, job.inputs), Stage(job.graph, job.inputs)
-    pruned = [layer in job.layers for layer in changeable]
-    layers = changeable[pruned.index(True) :] if any(pruned) else []
+    layers = list(dropwhile(lambda layer: layer.name not in saliencies, changeable))
     for number, layer in enumerate(layers, start=1):
         dense, now = dense.before(layer.name), now.before(layer.name)
         what = f"refitting layer {number} of {len(layers)}"
