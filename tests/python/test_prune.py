@@ -104,13 +104,11 @@ def test_blocks_that_go_are_the_least_salient_where_channels_lie_then(
     laid = []
     refit_layer = one_shot._refit_layer
 
-    def record(layer: one_shot._Weights, values: np.ndarray | None, moments: Moments) -> None:
-        if layer.plan:
-            inputs = reconstruction.covariance(moments.dense)
-            pattern = layer.plan.pattern
-            expected = saliency.second_order(layer.before, inputs, moments.count, pattern)
-            np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6 * expected.max())
-            laid.append(layer.name)
+    def record(layer: one_shot._Weights, values: np.ndarray, moments: Moments) -> None:
+        inputs = reconstruction.covariance(moments.dense)
+        expected = saliency.second_order(layer.before, inputs, moments.count, layer.plan.pattern)
+        np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6 * expected.max())
+        laid.append(layer.name)
         refit_layer(layer, values, moments)
 
     monkeypatch.setattr(one_shot, "_refit_layer", record)
@@ -264,6 +262,26 @@ def test_moments_are_those_of_what_a_convolution_reads() -> None:
     assert seen.count == 256
 
 
+@pytest.mark.parametrize("from_average_on", [False, True])
+def test_a_layer_that_reads_averages_is_shown_the_pixels_of_each(from_average_on: bool) -> None:
+    content = zoo.build("mobilenet_v1", sparsity=0.0, **SIZE | {"resolution": 96})
+    graph = read.read_graph(content, "")
+    node = [n for n in graph.nodes if pack.has_matrix(n)][-1]
+    average = next(n for n in graph.nodes if n.op == "global_average_pool")
+    random = np.random.default_rng(0)
+    inputs = [{"image": random.normal(size=(1, 3, 96, 96)).astype(np.float32)} for _ in range(3)]
+    stage = whole = Stage(graph, inputs)
+    if from_average_on:
+        stage = whole.before(node.name)
+        assert stage.graph.nodes[0] is average
+    seen = moments(stage, stage, [node.name])[node.name]
+    (averaged,) = whole.before(average.name).graph.inputs
+    pixels = [values[averaged.name] for values in whole.before(average.name).inputs]
+    columns = np.concatenate([image.reshape(averaged.shape[1], 9) for image in pixels], axis=1)
+    columns = np.concatenate([columns, np.ones((1, 27))])
+    np.testing.assert_allclose(seen.dense, columns @ columns.T, rtol=1e-4, atol=1e-4)
+
+
 def test_values_of_one_name_are_not_mixed_up() -> None:
     graph = read.read_graph(zoo.build("mobilenet_v2", sparsity=0.0, **SIZE), "")
     node = next(n for n in graph.nodes if n.op == "conv" and len(n.inputs) > 3)
@@ -291,24 +309,6 @@ def test_moments_know_what_is_missing_beside_a_layer() -> None:
         expected += difference.reshape(-1, pixels.shape[1]) @ np.concatenate([pixels, ones]).T
     np.testing.assert_allclose(short, expected, rtol=1e-4, atol=1e-3)
     assert np.abs(expected).max() > 1
-
-
-def test_layers_behind_that_stay_dense_make_up_for_what_is_lost(
-    dense: Path, tmp_path: Path
-) -> None:
-    def constants(path: Path) -> list[np.ndarray]:
-        nodes = read.read_graph(path.read_bytes(), "").nodes
-        return [np.array(n.inputs[1].data) for n in nodes if pack.has_matrix(n)]
-
-    names = [n.name for n in read.read_graph(dense.read_bytes(), "").nodes if pack.has_matrix(n)]
-    path = tmp_path / "pruned.goss"
-    options = {"sparsity": 0.5, "data": images(8), "allocation": "uniform", "rearrange": False}
-    for exclude in ([], [names[-1]]):
-        gossamer.prune(dense, path, exclude=exclude, **options)
-        first, *_, last = zip(constants(dense), constants(path), strict=True)
-        assert np.array_equal(*first)
-        assert np.array_equal(*last) == bool(exclude)
-        assert last[1].all()
 
 
 @pytest.mark.parametrize("most_bytes", [0, 30_000, 2**30], ids=["none", "some", "all"])

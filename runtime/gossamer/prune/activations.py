@@ -25,7 +25,9 @@ class Moments:
     """Sums over columns of what a layer's weights multiply.
 
     A column x is what one output pixel reads: all input channels, at each kernel position. It is
-    followed by a 1, which stands for the bias.
+    followed by a 1, which stands for the bias. Where a layer reads averages of whole images, of
+    which there are few, there is a column for each averaged pixel instead: the average, moved by
+    what that pixel is above it. The mean stays, and how channels go together is far better known.
 
     Attributes
     ----------
@@ -79,7 +81,8 @@ class Stage:
 
         The stage stays where it is where that is too large to be kept, or names are not unique.
         """
-        place = [node.name for node in self.graph.nodes].index(name)
+        node = next(node for node in self.graph.nodes if node.name == name)
+        place = self.graph.nodes.index(_average_before(self.graph, node) or node)
         rest = self.graph.nodes[place:]
         computed = {node.output for node in rest}
         read = [value for node in rest for value in node.inputs if value.data is None]
@@ -155,10 +158,12 @@ class _Run:
         wanted, graph = set(layers), stage.graph
         self.inputs = stage.inputs
         self.nodes = {node.name: node for node in graph.nodes if node.name in wanted}
+        self.averages = {name: _average_before(graph, node) for name, node in self.nodes.items()}
         self.names: dict[Value, str] = {}  # of what the layers read
         outputs: dict[str, Value] = {}
         for node in self.nodes.values():
-            for value in (node.inputs[0], *_added(node)):
+            average = self.averages[node.name]
+            for value in (node.inputs[0], *_added(node), *(average.inputs if average else ())):
                 if value in graph.inputs:
                     self.names[value] = value.name
                 elif value not in self.names:
@@ -186,7 +191,8 @@ class _Run:
             rows.append({value: np.asarray(seen[name]) for value, name in self.names.items()})
         found = {}
         for name, node in self.nodes.items():
-            parts = [[_columns(node, row[node.inputs[0]]) for row in rows]]
+            read = [node.inputs[0], *(self.averages[name].inputs if self.averages[name] else ())]
+            parts = [[_columns(node, *(row[value] for value in read)) for row in rows]]
             parts += [[_outputs(node, row[value]) for row in rows] for value in _added(node)]
             found[name] = [np.concatenate(part, axis=1) for part in parts]
         return found
@@ -207,9 +213,30 @@ def _session(graph: Graph, outputs: dict[str, Value]) -> InferenceSession:
     return InferenceSession(lower(Graph(graph.source, graph.inputs, outputs, nodes[::-1]), {}))
 
 
-def _columns(node: Node, x: np.ndarray) -> np.ndarray:
-    """Lay out x as the matrix that the node's weight matrix multiplies, with a row of ones."""
-    if x.ndim == 2:
+def _average_before(graph: Graph, node: Node) -> Node | None:
+    """Find the average over whole images that a layer reads, if that is what it reads."""
+    producers, x = graph.producers(), node.inputs[0]
+    average = producers.get(x)
+    while average and average.op in ("clamp", "flatten", "reshape"):
+        average = producers.get(average.inputs[0])
+    if not average or average.op != "global_average_pool" or _added(node):
+        return None
+    images, channels = average.output.shape[:2]
+    same = x.shape[:2] == (images, channels) and math.prod(x.shape) == images * channels
+    return average if same else None
+
+
+def _columns(node: Node, x: np.ndarray, averaged: np.ndarray | None = None) -> np.ndarray:
+    """Lay out x as the matrix that the node's weight matrix multiplies, with a row of ones.
+
+    Where x is an average, `averaged` is what of.
+    """
+    if averaged is not None:
+        pixels = averaged.reshape(*averaged.shape[:2], -1)
+        pixels = pixels[..., _spread(pixels.shape[2])]
+        moved = x.reshape(*x.shape[:2], 1) + pixels - pixels.mean(axis=2, keepdims=True)
+        columns = moved.swapaxes(0, 1).reshape(x.shape[1], -1)
+    elif x.ndim == 2:
         columns = x.T
     else:
         columns = _patches(node, x)
@@ -224,8 +251,12 @@ def _outputs(node: Node, y: np.ndarray) -> np.ndarray:
 
 def _pixels(node: Node) -> np.ndarray:
     """Places of the output pixels that are looked at."""
-    height, width = node.output.shape[2:]
-    return np.arange(0, height * width, max(1, math.ceil(height * width / MOST_PIXELS)))
+    return _spread(math.prod(node.output.shape[2:]))
+
+
+def _spread(pixels: int) -> np.ndarray:
+    """Choose at most `MOST_PIXELS` of so many, evenly."""
+    return np.arange(0, pixels, max(1, math.ceil(pixels / MOST_PIXELS)))
 
 
 def _patches(node: Node, x: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import dropwhile
 from typing import Any
 
 import numpy as np
@@ -130,8 +129,7 @@ def run(
         raise InputError(f"limit: at least 1 expected, found {limit!r}")
     halved = halves.are_asked(weights)
     graph, texts = read_network(src, metadata)
-    changeable = _changeable(graph, exclude)
-    layers = _prunable(graph, changeable, last=budget.weighs_layers)
+    layers = _prunable(graph, exclude, last=budget.weighs_layers)
     before = prediction.predict(graph, costs).seconds
     inputs = [] if data is None else samples(graph, texts, data, limit)
     job = _Job(graph, copy.deepcopy(graph), layers, inputs, progress)
@@ -159,7 +157,7 @@ def run(
     _take_plans(job, plans)
     saliencies = _rearrange(job, seen, rearranged)
     if refitted and inputs:
-        _refit(job, saliencies, changeable)
+        _refit(job, saliencies)
     else:
         for layer in job.layers:
             layer.value.data = layer.before * _keep(
@@ -184,8 +182,8 @@ def quiet(what: str, done: int, total: int) -> None:
 # ---- What there is ------------------------------------------------------------------------------
 
 
-def _changeable(graph: Graph, exclude: Sequence[str]) -> list[_Weights]:
-    """List the layers that are not excluded."""
+def _prunable(graph: Graph, exclude: Sequence[str], last: bool) -> list[_Weights]:
+    """List the layers that may be pruned; whether the last one may is up to the caller."""
     nodes = [node for node in graph.nodes if pack.has_matrix(node)]
     names = {node.name for node in nodes}
     for name in exclude:
@@ -194,21 +192,15 @@ def _changeable(graph: Graph, exclude: Sequence[str]) -> list[_Weights]:
                 f"exclude: '{name}' is no layer of {graph.source} that could be pruned; these are: "
                 f"{', '.join(sorted(names)) or 'none'}"
             )
+    outer = {node.inputs[1] for node in nodes[:1] + ([] if last else nodes[-1:])}
     layers: dict[Value, _Weights] = {}
     for node in nodes:
         value = node.inputs[1]
-        if node.op != "conv_pixels":
+        if value not in outer and node.op != "conv_pixels":
             layers.setdefault(value, _Weights(value, [], value.data)).nodes.append(node)
-    return [
+    chosen = [
         layer for layer in layers.values() if not {node.name for node in layer.nodes} & {*exclude}
     ]
-
-
-def _prunable(graph: Graph, layers: Sequence[_Weights], last: bool) -> list[_Weights]:
-    """List the layers that may be pruned; whether the last one may is up to the caller."""
-    nodes = [node for node in graph.nodes if pack.has_matrix(node)]
-    outer = {node.inputs[1] for node in nodes[:1] + ([] if last else nodes[-1:])}
-    chosen = [layer for layer in layers if layer.value not in outer]
     if not chosen:
         raise InputError(
             f"{graph.source}: no layer to prune: of {len(nodes)} convolutions without groups and "
@@ -378,18 +370,14 @@ def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarra
 # ---- What stays ---------------------------------------------------------------------------------
 
 
-def _refit(job: _Job, saliencies: Mapping[str, np.ndarray], changeable: Sequence[_Weights]) -> None:
-    """Prune and refit layer by layer: each reads what those before it compute by then.
-
-    Layers that stay dense make up for what those before them have lost.
-    """
+def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
+    """Prune and refit layer by layer: each reads what those before it compute by then."""
     dense, now = Stage(job.dense, job.inputs), Stage(job.graph, job.inputs)
-    layers = list(dropwhile(lambda layer: layer.name not in saliencies, changeable))
-    for number, layer in enumerate(layers, start=1):
+    for number, layer in enumerate(job.layers, start=1):
         dense, now = dense.before(layer.name), now.before(layer.name)
-        what = f"refitting layer {number} of {len(layers)}"
+        what = f"refitting layer {number} of {len(job.layers)}"
         moments = job.moments([layer], dense, now, what)
-        _refit_layer(layer, saliencies.get(layer.name), moments[layer.name])
+        _refit_layer(layer, saliencies[layer.name], moments[layer.name])
 
 
 def _fitted(before: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray:
@@ -397,17 +385,16 @@ def _fitted(before: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarra
     return reconstruction.restored_variance(before, fitted, moments)
 
 
-def _refit_layer(layer: _Weights, values: np.ndarray | None, moments: Moments) -> None:
-    before = layer.value.data  # as it lies now
-    keep = before != 0 if values is None else _keep(before, values, layer.plan)
-    fitted = _fitted(before, keep, moments)
+def _refit_layer(layer: _Weights, values: np.ndarray, moments: Moments) -> None:
+    keep = _keep(layer.before, values, layer.plan)
+    fitted = _fitted(layer.before, keep, moments)
     layer.errors = (
-        reconstruction.relative_error(before, before * keep, moments),
-        reconstruction.relative_error(before, fitted, moments),
+        reconstruction.relative_error(layer.before, layer.before * keep, moments),
+        reconstruction.relative_error(layer.before, fitted, moments),
     )
     layer.value.data = fitted
     for bias in {node.inputs[2] for node in layer.nodes}:
-        bias.data = reconstruction.corrected_bias(bias.data, before, fitted, moments)
+        bias.data = reconstruction.corrected_bias(bias.data, layer.before, fitted, moments)
 
 
 # ---- What is said -------------------------------------------------------------------------------
