@@ -106,7 +106,7 @@ def test_blocks_that_go_are_the_least_salient_where_channels_lie_then(
 
     def record(layer: one_shot._Weights, values: np.ndarray, moments: Moments) -> None:
         inputs = reconstruction.covariance(moments.dense)
-        expected = saliency.second_order(layer.before, inputs, moments.count, layer.plan.pattern)
+        expected = saliency.second_order(layer.before, inputs, moments.samples, layer.plan.pattern)
         np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6 * expected.max())
         laid.append(layer.name)
         refit_layer(layer, values, moments)
@@ -198,7 +198,10 @@ def test_refitting_is_least_squares_on_the_weights_that_stay(added: bool, monkey
     x = random.normal(size=(9, 9)) @ random.normal(size=(9, 5000)) + 1
     y = x + 0.2 * random.normal(size=x.shape)
     with_one, with_one_now = (np.concatenate([v, np.ones((1, 5000))]) for v in (x, y))
-    sums = Moments(with_one @ with_one.T, with_one @ with_one_now.T, with_one_now @ with_one_now.T)
+    products = (
+        a @ b.T for a, b in ((with_one, with_one), (with_one, with_one_now), (with_one_now,) * 2)
+    )
+    sums = Moments(*products, images=5000)
     missing = added * (random.normal(size=(6, 9)) @ (x - y) + random.normal(size=(6, 5000)) + 0.5)
     sums.shortfall = missing @ with_one_now.T if added else 0.0
     keep = keep_mask(saliency.magnitude(weights), Pattern(2), 0.5)
@@ -220,7 +223,7 @@ def test_channels_vary_as_much_as_they_did_after_refitting() -> None:
     random = np.random.default_rng(5)
     weights = random.normal(size=(4, 9)).astype(np.float32)
     x = np.concatenate([random.normal(size=(9, 4000)) + 1, np.ones((1, 4000))])
-    sums = Moments(*[x @ x.T] * 3)
+    sums = Moments(*[x @ x.T] * 3, images=1)
     after = weights * keep_mask(saliency.magnitude(weights), Pattern(1), 0.4)
     after[3] = 0
     found = reconstruction.restored_variance(weights, after, sums)
@@ -260,6 +263,7 @@ def test_moments_are_those_of_what_a_convolution_reads() -> None:
     columns = np.concatenate([np.array(columns).T, np.ones((1, 256))])
     np.testing.assert_allclose(seen.dense, columns @ columns.T, rtol=1e-5, atol=1e-3)
     assert seen.count == 256
+    assert seen.samples == activations.SAMPLES_OF_AN_IMAGE
 
 
 @pytest.mark.parametrize("from_average_on", [False, True])

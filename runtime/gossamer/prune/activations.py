@@ -15,6 +15,7 @@ from ..session import InferenceSession
 
 Inputs = Sequence[Mapping[str, np.ndarray]]
 
+SAMPLES_OF_AN_IMAGE = 2  # what all its pixels are worth
 MOST_PIXELS = 256  # of an image that a layer looks at, evenly spread over its output
 TOGETHER = 4  # inputs whose columns are multiplied at once
 MOST_BYTES = 2**29  # of what a network computed up to some node, to be kept
@@ -37,6 +38,8 @@ class Moments:
         Sum of x y^T, where y is the column that the layer reads now.
     now
         Sum of y y^T.
+    images
+        How many the columns are from.
     shortfall
         Sum of s y^T, (M, C + 1), where something is added to the layer's output, and s is how much
         more that was in the network as it was. 0 where nothing is.
@@ -45,6 +48,7 @@ class Moments:
     dense: np.ndarray
     cross: np.ndarray
     now: np.ndarray
+    images: int
     shortfall: np.ndarray | float = 0.0
 
     @property
@@ -52,11 +56,17 @@ class Moments:
         """Number of columns."""
         return round(float(self.dense[-1, -1]))
 
+    @property
+    def samples(self) -> int:
+        """Number of columns that count as independent: those of an image are much alike."""
+        return min(self.count, SAMPLES_OF_AN_IMAGE * self.images)
+
     def __add__(self, other: Moments) -> Moments:
         return Moments(
             self.dense + other.dense,
             self.cross + other.cross,
             self.now + other.now,
+            self.images + other.images,
             self.shortfall + other.shortfall,
         )
 
@@ -141,10 +151,11 @@ def moments(
                     "with other inputs, or mend the model"
                 )
             xx = x @ x.T
-            mine = Moments(xx, xx, xx)
+            images = len(dense.inputs[first : first + TOGETHER]) * runs[0].batch(name)
+            mine = Moments(xx, xx, xx, images)
             if now is not dense:
                 short = sum((a - b) @ y.T for a, b in zip(before, added, strict=True))
-                mine = Moments(xx, x @ y.T, y @ y.T, short)
+                mine = Moments(xx, x @ y.T, y @ y.T, images, short)
             sums[name] = sums[name] + mine if name in sums else mine
         if progress:
             progress(min(first + TOGETHER, len(dense.inputs)))
@@ -173,6 +184,10 @@ class _Run:
         self.session = None  # where all layers read the model's inputs
         if outputs:
             self.session = _session(graph, outputs)
+
+    def batch(self, name: str) -> int:
+        """How many images a layer reads at once."""
+        return self.nodes[name].inputs[0].shape[0]
 
     def reads(self, some: slice) -> dict[str, list[np.ndarray]]:
         """Run some inputs.

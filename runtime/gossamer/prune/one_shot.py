@@ -237,7 +237,7 @@ def _saliency(
         elements = len(inputs) // len(places)  # of a channel in a column
         index = (places[:, np.newaxis] * elements + np.arange(elements)).ravel()
         inputs = inputs[np.ix_(index, index)]
-    return saliency.second_order(layer.before, inputs, seen.count, pattern)
+    return saliency.second_order(layer.before, inputs, seen.samples, pattern)
 
 
 def _plan_alike(saliencies: Mapping[str, np.ndarray], budget: Budget) -> dict[str, LayerPlan]:

@@ -45,7 +45,7 @@ def refit(weights: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray
     before, mask = as_matrix(weights).astype(np.float64), as_matrix(keep)
     now = covariance(moments.now)
     wanted = before @ covariance(moments.cross) + _shortfall(moments, len(before))[0]  # (M, C)
-    system = damped(now, moments.count)
+    system = damped(now, moments.samples)
     pull = np.diag(system - now)  # damping pulls towards the old weights, not towards zero
     fitted = np.zeros_like(before)
     sets, members = np.unique(mask, axis=0, return_inverse=True)
