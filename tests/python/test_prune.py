@@ -13,7 +13,7 @@ from models.onnx_graphs import GraphBuilder
 import gossamer
 from gossamer import cli, zoo
 from gossamer.convert import pack, read
-from gossamer.prune import activations, one_shot, reconstruction, saliency
+from gossamer.prune import activations, one_shot, reconstruction, saliency, sensitivity
 from gossamer.prune.activations import Moments, Stage, moments
 from gossamer.prune.pattern import Pattern, keep_mask
 from gossamer.prune.report import PruneReport
@@ -232,6 +232,31 @@ def test_channels_vary_as_much_as_they_did_after_refitting() -> None:
     assert gains.max() < 1.3
     np.testing.assert_allclose(found[:3], after[:3] * np.maximum(gains, 1)[:, None], rtol=1e-4)
     assert not found[3].any()
+
+
+def test_scores_rise_as_much_as_they_did_after_refitting() -> None:
+    random = np.random.default_rng(6)
+    weights = random.normal(size=(5, 9)).astype(np.float32)
+    x = np.concatenate([random.normal(size=(9, 4000)) + 1, np.ones((1, 4000))])
+    y = np.concatenate([x[:-1] + 0.1 * random.normal(size=(9, 4000)), x[-1:]])
+    sums = Moments(x @ x.T, x @ y.T, y @ y.T, images=1)
+    after = weights * keep_mask(saliency.magnitude(weights), Pattern(1), 0.4)
+    after[3] = 0
+    after[4] = weights[4] * 0.1
+    found = reconstruction.restored_slope(weights, after, sums)
+    for row in range(3):
+        slope, _ = np.polyfit(weights[row] @ x[:-1], found[row] @ y[:-1], 1)
+        assert slope == pytest.approx(1, rel=1e-4)
+    assert not found[3].any()
+    np.testing.assert_allclose(found[4], after[4] * reconstruction.LARGEST_GAIN, rtol=1e-6)
+
+
+def test_the_layer_that_gives_scores_is_found() -> None:
+    graph = read.read_graph(zoo.build("mobilenet_v2", sparsity=0.0, **SIZE), "")
+    assert graph.nodes[-1].op == "softmax"
+    for network in (graph, sensitivity.without_softmax(graph)):
+        layers = one_shot._prunable(network, (), last=True)
+        assert [layer.name for layer in layers if layer.scores] == [layers[-1].name]
 
 
 def test_second_order_saliency_is_the_error_after_the_best_refit(monkeypatch) -> None:

@@ -74,6 +74,7 @@ class _Weights:
     value: Value
     nodes: list[Node]
     before: np.ndarray
+    scores: bool = False  # whether it gives the network's answer
     plan: LayerPlan | None = None
     kept_in_place: float = 1.0
     errors: tuple[float | None, float | None] = (None, None)
@@ -201,6 +202,9 @@ def _prunable(graph: Graph, exclude: Sequence[str], last: bool) -> list[_Weights
     chosen = [
         layer for layer in layers.values() if not {node.name for node in layer.nodes} & {*exclude}
     ]
+    scoring = _scoring(graph)
+    for layer in chosen:
+        layer.scores = not scoring.isdisjoint(layer.nodes)
     if not chosen:
         raise InputError(
             f"{graph.source}: no layer to prune: of {len(nodes)} convolutions without groups and "
@@ -208,6 +212,18 @@ def _prunable(graph: Graph, exclude: Sequence[str], last: bool) -> list[_Weights
             "and those excluded"
         )
     return chosen
+
+
+def _scoring(graph: Graph) -> set[Node]:
+    """Find the nodes whose outputs are the network's, laid out anew or as probabilities at most."""
+    producers, found = graph.producers(), set()
+    for value in graph.outputs.values():
+        node = producers.get(value)
+        while node and node.op in ("flatten", "reshape", "softmax"):
+            node = producers.get(node.inputs[0])
+        if node:
+            found.add(node)
+    return found
 
 
 # ---- What goes ----------------------------------------------------------------------------------
@@ -292,7 +308,7 @@ def _curves(
         keep = _keep(layer.before, saliencies[node.name], LayerPlan(pattern, sparsity))
         if not refitted:
             return layer.before * keep, bias
-        fitted = _fitted(layer.before, keep, seen[node.name])
+        fitted = _fitted(layer, keep, seen[node.name])
         return fitted, reconstruction.corrected_bias(bias, layer.before, fitted, seen[node.name])
 
     return sensitivity.measure(
@@ -380,14 +396,16 @@ def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
         _refit_layer(layer, saliencies[layer.name], moments[layer.name])
 
 
-def _fitted(before: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray:
-    fitted = reconstruction.refit(before, keep, moments)
-    return reconstruction.restored_variance(before, fitted, moments)
+def _fitted(layer: _Weights, keep: np.ndarray, moments: Moments) -> np.ndarray:
+    fitted = reconstruction.refit(layer.before, keep, moments)
+    if layer.scores:
+        return reconstruction.restored_slope(layer.before, fitted, moments)
+    return reconstruction.restored_variance(layer.before, fitted, moments)
 
 
 def _refit_layer(layer: _Weights, values: np.ndarray, moments: Moments) -> None:
     keep = _keep(layer.before, values, layer.plan)
-    fitted = _fitted(layer.before, keep, moments)
+    fitted = _fitted(layer, keep, moments)
     layer.errors = (
         reconstruction.relative_error(layer.before, layer.before * keep, moments),
         reconstruction.relative_error(layer.before, fitted, moments),

@@ -13,7 +13,7 @@ from ..convert.pack import as_matrix
 from .activations import Moments
 from .saliency import damped
 
-LARGEST_GAIN = 1.3  # of a channel's scale: more would mostly scale what is wrong with it
+LARGEST_GAIN = 2.0  # of a channel's scale: more would mostly scale what is wrong with it
 
 
 def covariance(sums: np.ndarray) -> np.ndarray:
@@ -78,15 +78,34 @@ def restored_variance(before: np.ndarray, after: np.ndarray, moments: Moments) -
     ndarray
         Like `after`; each row times 1 to `LARGEST_GAIN`.
     """
-    dense, now = (_variances(*pair) for pair in ((before, moments.dense), (after, moments.now)))
-    gain = np.sqrt(dense / np.where(now > 0, now, np.inf)).clip(1, LARGEST_GAIN)
-    return (as_matrix(after) * gain[:, np.newaxis]).reshape(after.shape).astype(np.float32)
+    dense = _covariances(before, moments.dense, before)
+    now = _covariances(after, moments.now, after)
+    return _scaled(after, np.sqrt(dense / np.where(now > 0, now, np.inf)))
 
 
-def _variances(weights: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Variance of each output channel, times the number of columns."""
-    matrix = as_matrix(weights).astype(np.float64)
-    return np.einsum("mc,mc->m", matrix @ covariance(sums), matrix)
+def restored_slope(before: np.ndarray, after: np.ndarray, moments: Moments) -> np.ndarray:
+    """Let each output channel rise as much, on average, as it did.
+
+    For scores, which are compared with each other: of two classes the one that was fitted worse
+    would otherwise lose. Channels vary more by this than they did, which would add up through
+    layers.
+
+    Parameters and return value are those of `restored_variance`.
+    """
+    dense = _covariances(before, moments.dense, before)
+    slope = _covariances(before, moments.cross, after)
+    return _scaled(after, dense / np.where(slope > 0, slope, np.inf))
+
+
+def _scaled(weights: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    rows = as_matrix(weights) * gain.clip(1, LARGEST_GAIN)[:, np.newaxis]
+    return rows.reshape(weights.shape).astype(np.float32)
+
+
+def _covariances(one: np.ndarray, sums: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Covariance of each output channel of two layers, times the number of columns."""
+    a, b = (as_matrix(weights).astype(np.float64) for weights in (one, other))
+    return np.einsum("mc,mc->m", a @ covariance(sums), b)
 
 
 def corrected_bias(
