@@ -113,8 +113,8 @@ def measure(row: Row, models: Path, calibration: Photos, photos: Photos) -> dict
                 path,
                 sparsity=row.sparsity,
                 pattern=row.pattern,
-                data=both_ways(calibration.tensors) if options.pop("calibrated") else None,
-                limit=2 * len(calibration.tensors),
+                data=calibration.tensors if options.pop("calibrated") else None,
+                limit=len(calibration.tensors),
                 progress=show,
                 **options,
             )
@@ -125,11 +125,6 @@ def measure(row: Row, models: Path, calibration: Photos, photos: Photos) -> dict
         right = photos.right(path)
     result |= {"top1": round(100 * float(np.mean(right)), 2), "right": "".join(map(str, right))}
     return {**row._asdict(), **result, "seconds": round(time.monotonic() - begin, 1)}
-
-
-def both_ways(tensors: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Add each picture's mirror image; all are (1, 3, height, width)."""
-    return [*tensors, *(np.ascontiguousarray(tensor[..., ::-1]) for tensor in tensors)]
 
 
 def show(what: str, done: int, total: int) -> None:
@@ -162,7 +157,7 @@ def table(results: dict[str, Any]) -> str:
         "# One-shot pruning of MobileNet-v2 on ImageNet",
         "",
         f"Top-1 in per cent of {facts['classified']} pictures; {facts['calibrated']} others "
-        "and their mirror images calibrate. `magnitude`: the smallest blocks go, nothing else. "
+        "calibrate. `magnitude`: the smallest blocks go, nothing else. "
         "`all`: channels rearranged, blocks chosen by second-order saliency, the others refitted. "
         "`spread`: as `all`, with zeros where the output moves least instead of alike in every "
         "layer. Recovered: of what magnitude loses. Every convolution without groups is pruned but "

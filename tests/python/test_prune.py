@@ -259,6 +259,25 @@ def test_the_layer_that_gives_scores_is_found() -> None:
         assert [layer.name for layer in layers if layer.scores] == [layers[-1].name]
 
 
+@pytest.mark.parametrize(("pattern", "rearrange"), [("4x1", True), ("4x1", False), ("1x1", True)])
+def test_scores_are_grouped_for_blocks_and_put_back(
+    pattern: str, rearrange: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "dense.goss"
+    path.write_bytes(zoo.build("mobilenet_v1", sparsity=0.0, **SIZE | {"classes": 100}))
+    options = {"sparsity": 0.5, "data": images(4), "allocation": "cost"}
+    content, report = pruned(path, pattern=pattern, rearrange=rearrange, **options)
+    nodes = read.read_graph(content, "").nodes
+    name = next(node.name for node in nodes if node.op == "fully_connected")
+    assert name in [layer.name for layer in report.layers]
+    moved = pattern == "4x1" and rearrange
+    assert [node.op for node in nodes].count("take") == moved
+    assert any(f"{name}: its outputs were moved" in note for note in report.notes) == moved
+    before, after = (scores(c, images(2)) for c in (path.read_bytes(), content))
+    for old, new in zip(before, after, strict=True):
+        assert np.corrcoef(old, new)[0, 1] > 0.8
+
+
 def test_second_order_saliency_is_the_error_after_the_best_refit(monkeypatch) -> None:
     random = np.random.default_rng(4)
     weights = random.normal(size=(1, 6)).astype(np.float32)

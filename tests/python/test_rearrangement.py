@@ -1,5 +1,7 @@
 """Rearrangement: channels change places, the network computes the same, pruning keeps more."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from models.random_graphs import RandomGraph
 
 import gossamer
 from gossamer import zoo
-from gossamer.convert import lower, onnx, passes
+from gossamer.convert import lower, onnx, pack, passes, read
 from gossamer.convert.ir import Graph, Node, Value, no_clamp
 from gossamer.prune.channels import ChannelMap
 from gossamer.prune.pattern import Pattern
@@ -21,6 +23,7 @@ from gossamer.prune.rearrangement import (
     rearrange,
     sort_by_norm,
 )
+from gossamer.prune.sensitivity import without_softmax
 from gossamer.prune.spaces import Layer, pose
 
 
@@ -34,9 +37,9 @@ def outputs(graph: Graph, seed: int = 0) -> list[np.ndarray]:
     return [np.array(values) for values in session.run(None, feeds)]
 
 
-def shuffled(graph: Graph, seed: int = 0) -> int:
+def shuffled(graph: Graph, seed: int = 0, loose: Sequence[str] = ()) -> int:
     """Move every channel that may move; returns how many spaces that are."""
-    channels = ChannelMap(graph)
+    channels = ChannelMap(graph, loose)
     random = np.random.default_rng(seed)
     orders = [
         np.arange(size) if channels.spaces.is_fixed(number) else random.permutation(size)
@@ -66,6 +69,24 @@ def test_a_network_computes_the_same_after_its_channels_moved(name: str) -> None
     ]
     assert not still
     assert_unchanged(before, outputs(graph))
+
+
+@pytest.mark.parametrize("probabilities", [False, True])
+@pytest.mark.parametrize("name", zoo.NAMES)
+def test_a_network_answers_the_same_after_its_scores_moved(name: str, probabilities: bool) -> None:
+    graph = zoo._graph(name, 0.25, 32, "4x1", 0.5, "f32", 0, 10)
+    if not probabilities:
+        graph = without_softmax(graph)
+    last = [node for node in graph.nodes if pack.has_matrix(node)][-1]
+    weights, before = last.inputs[1].data, outputs(graph)
+    shuffled(graph, loose=[last.name])
+    assert not np.array_equal(np.sort(last.inputs[1].data, axis=1), np.sort(weights, axis=1))
+    assert [node.op for node in graph.nodes].count("take") == 1
+    assert_unchanged(before, outputs(graph))
+    again = read.read_graph(lower.lower(graph, {}), "")
+    assert_unchanged(before, outputs(again))
+    assert shuffled(again) > 10
+    assert_unchanged(before, outputs(again))
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -7,7 +7,7 @@ reads them follows: the input channels of later layers, depthwise filters, gates
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -24,6 +24,9 @@ class ChannelMap:
     ----------
     graph
         Weights that two nodes share make their channels move alike.
+    loose
+        Names of nodes whose output channels may move whatever reads them: a `take` behind each puts
+        them back into their order.
 
     Attributes
     ----------
@@ -31,14 +34,20 @@ class ChannelMap:
         Of channels that move together.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, loose: Collection[str] = ()) -> None:
         self.spaces = Spaces()
+        self._graph = graph
+        self._loose: dict[Node, Segments] = {}
         self._values: dict[Value, Segments] = {}  # axis 1 of what is computed
         self._axes: dict[Value, dict[int, Segments]] = {}  # of constants
         for value in graph.inputs:
             self._values[value] = self.spaces.new(_channels(value), fixed=True)
         for node in graph.nodes:
-            self._values[node.output] = _RULES.get(node.op, _unknown)(self, node)
+            outputs = _RULES.get(node.op, _unknown)(self, node)
+            if node.name in loose:
+                self._loose[node] = outputs
+                outputs = self.spaces.new(_channels(node.output), fixed=True)
+            self._values[node.output] = outputs
         for value in graph.outputs.values():
             self.spaces.fix(self._values[value])
 
@@ -47,7 +56,7 @@ class ChannelMap:
         return self._axes[weights][0], self._axes[weights][1]
 
     def reorder(self, orders: Sequence[np.ndarray]) -> None:
-        """Move channels in every constant of the graph, in place.
+        """Move channels in every constant of the graph, in place; put back those of loose nodes.
 
         Parameters
         ----------
@@ -59,6 +68,8 @@ class ChannelMap:
             for axis, segments in axes.items():
                 places = self.spaces.places(segments, orders)
                 value.data = np.ascontiguousarray(value.data.take(places, axis))
+        for node, segments in self._loose.items():
+            _put_back(self._graph, node, self.spaces.places(segments, orders))
 
     def of(self, value: Value) -> Segments:
         """What the channels of a node's input run over; those of a constant do not move."""
@@ -71,6 +82,20 @@ class ChannelMap:
         known = self._axes.setdefault(constant, {}).setdefault(axis, segments)
         if known != segments:
             self.spaces.unify(known, segments)
+
+
+def _put_back(graph: Graph, node: Node, places: np.ndarray) -> None:
+    """Give a node's channels behind it the order in which they were, at `places`, before."""
+    if (np.diff(places) == 1).all():
+        return
+    output = node.output
+    node.output = Value(f"{output.name}.moved", output.shape)
+    back = np.argsort(places).astype(np.float32)
+    table = Value(f"{output.name}.places", back.shape, back)
+    take = Node(
+        "take", f"{node.name}.back", "take", [node.output, table], output, {"axis": 1, "fill": 0.0}
+    )
+    graph.nodes.insert(graph.nodes.index(node) + 1, take)
 
 
 def _channels(value: Value) -> int:

@@ -347,10 +347,14 @@ def _take_plans(job: _Job, plans: Mapping[str, LayerPlan]) -> None:
 def _rearrange(job: _Job, seen: Mapping[str, Moments], wanted: bool) -> dict[str, np.ndarray]:
     """Move channels in the network and in its dense twin; give the saliencies then.
 
+    Scores may move, too, where they lie in blocks: classes that need the same inputs are often
+    those that are hard to tell apart, and what a block loses then moves them alike.
+
     What a block of several columns costs depends on how its columns go together, so channels are
     grouped by what each weight costs alone, and the blocks are weighed anew.
     """
-    channels, twin = ChannelMap(job.graph), ChannelMap(job.dense)
+    loose = [layer.name for layer in job.layers if wanted and _groups_scores(layer)]
+    channels, twin = ChannelMap(job.graph, loose), ChannelMap(job.dense, loose)
     saliencies, layers = {}, []
     for layer in job.layers:
         pattern, sparsity = layer.plan.pattern, layer.plan.sparsity
@@ -366,6 +370,9 @@ def _rearrange(job: _Job, seen: Mapping[str, Moments], wanted: bool) -> dict[str
     spaces, matrices = pose(channels.spaces, layers)
     job.progress("rearranging channels", 0, 1)
     orders = rearrange(spaces, matrices)
+    job.notes += [
+        f"{name}: its outputs were moved, too; a `take` behind it puts them back" for name in loose
+    ]
     job.progress("rearranging channels", 1, 1)
     channels.reorder(orders)
     twin.reorder(orders)
@@ -376,6 +383,11 @@ def _rearrange(job: _Job, seen: Mapping[str, Moments], wanted: bool) -> dict[str
         moments = seen.get(layer.name)
         saliencies[layer.name] = _saliency(layer, moments, layer.plan.pattern, places)
     return saliencies
+
+
+def _groups_scores(layer: _Weights) -> bool:
+    """Whether a layer's outputs are the network's, and weights of several of them go together."""
+    return layer.scores and layer.plan.pattern.rows > 1 and len(layer.nodes) == 1
 
 
 def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarray:
