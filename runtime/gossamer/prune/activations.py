@@ -15,7 +15,7 @@ from ..session import InferenceSession
 
 Inputs = Sequence[Mapping[str, np.ndarray]]
 
-SAMPLES_OF_AN_IMAGE = 2  # what all its pixels are worth
+SAMPLES_OF_AN_IMAGE = 5  # what all its pixels are worth
 MOST_PIXELS = 256  # of an image that a layer looks at, evenly spread over its output
 TOGETHER = 4  # inputs whose columns are multiplied at once
 MOST_BYTES = 2**29  # of what a network computed up to some node, to be kept
