@@ -169,3 +169,9 @@ def test_layers_before_the_last_two_take_the_rest_of_the_zeros(
     assert zeros / sum(layer.weight.numel() for layer in layers) == pytest.approx(0.8, abs=1e-3)
     with pytest.raises(SystemExit, match="--late-sparsity 0.1"):
         comparison.early_sparsity(model, 0.9, 0.1)
+
+
+def test_a_row_of_another_network_is_no_start(comparison: ModuleType) -> None:
+    start = comparison.Start("4x1-0.5-rearranged-2", 2, (0.5,), {"x": torch.ones(1)}, "Another")
+    with pytest.raises(SystemExit, match="expected, found Another"):
+        start.model(comparison.FAMILIES["mobilenet-v1"], None)

@@ -91,6 +91,7 @@ class Start:
     epochs: int = 0
     sparsities: tuple[float, ...] = ()  # of the pointwise layers
     state: dict | None = None  # of the model; None: the embedded network's
+    network: str = ""  # class of the model
 
     def model(self, family: Family, images: ImageSet) -> nn.Module:
         """Make the network, of the dense one's strides."""
@@ -100,6 +101,8 @@ class Start:
             return model
         model = family.dense()
         if self.state:
+            if self.network != type(model).__name__:
+                sys.exit(f"--start: {type(model).__name__} expected, found {self.network}")
             model.load_state_dict(self.state)
         return model
 
@@ -124,6 +127,7 @@ def load_start(text: str) -> Start:
         phase["epochs_before"] + phase["epochs"],
         tuple(phase["sparsities"]),
         gossamer.torch.plain_state_dict(checkpoint["model"]),
+        phase["network"],
     )
 
 

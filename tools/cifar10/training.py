@@ -200,7 +200,7 @@ class Trainer:
             key: getattr(self.settings, key)
             for key in ("width", "batch_size", "weight_decay", "bf16")
         }
-        return asdict(self.phase) | shared
+        return asdict(self.phase) | shared | {"network": type(self.model).__name__}
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True)
