@@ -308,7 +308,8 @@ def _curves(
         keep = _keep(layer.before, saliencies[node.name], LayerPlan(pattern, sparsity))
         if not refitted:
             return layer.before * keep, bias
-        fitted = _fitted(layer, keep, seen[node.name])
+        # Scores that vary more than they did are further off, but in a better order.
+        fitted = _fitted(layer, keep, seen[node.name], scores=False)
         return fitted, reconstruction.corrected_bias(bias, layer.before, fitted, seen[node.name])
 
     return sensitivity.measure(
@@ -408,16 +409,16 @@ def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
         _refit_layer(layer, saliencies[layer.name], moments[layer.name])
 
 
-def _fitted(layer: _Weights, keep: np.ndarray, moments: Moments) -> np.ndarray:
+def _fitted(layer: _Weights, keep: np.ndarray, moments: Moments, scores: bool) -> np.ndarray:
     fitted = reconstruction.refit(layer.before, keep, moments)
-    if layer.scores:
+    if scores:
         return reconstruction.restored_slope(layer.before, fitted, moments)
     return reconstruction.restored_variance(layer.before, fitted, moments)
 
 
 def _refit_layer(layer: _Weights, values: np.ndarray, moments: Moments) -> None:
     keep = _keep(layer.before, values, layer.plan)
-    fitted = _fitted(layer, keep, moments)
+    fitted = _fitted(layer, keep, moments, layer.scores)
     layer.errors = (
         reconstruction.relative_error(layer.before, layer.before * keep, moments),
         reconstruction.relative_error(layer.before, fitted, moments),
