@@ -257,6 +257,10 @@ def test_the_layer_that_gives_scores_is_found() -> None:
     for network in (graph, sensitivity.without_softmax(graph)):
         layers = one_shot._prunable(network, (), last=True)
         assert [layer.name for layer in layers if layer.scores] == [layers[-1].name]
+    for size in (1, 6):
+        network, _ = one_shot.read_network(chain((8, 3), (8, 8), size=size), {})
+        (layer,) = one_shot._prunable(network, (), last=True)
+        assert layer.scores == (size == 1)
 
 
 @pytest.mark.parametrize(("pattern", "rearrange"), [("4x1", True), ("4x1", False), ("1x1", True)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -215,13 +216,16 @@ def _prunable(graph: Graph, exclude: Sequence[str], last: bool) -> list[_Weights
 
 
 def _scoring(graph: Graph) -> set[Node]:
-    """Find the nodes whose outputs are the network's, laid out anew or as probabilities at most."""
+    """Find the nodes that score whole inputs.
+
+    Their outputs have one pixel, and are the network's, laid out anew or as probabilities at most.
+    """
     producers, found = graph.producers(), set()
     for value in graph.outputs.values():
         node = producers.get(value)
         while node and node.op in ("flatten", "reshape", "softmax"):
             node = producers.get(node.inputs[0])
-        if node:
+        if node and math.prod(node.output.shape) == math.prod(node.output.shape[:2]):
             found.add(node)
     return found
 
