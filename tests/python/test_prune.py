@@ -277,6 +277,8 @@ def test_scores_are_grouped_for_blocks_and_put_back(
     moved = pattern == "4x1" and rearrange
     assert [node.op for node in nodes].count("take") == moved
     assert any(f"{name}: its outputs were moved" in note for note in report.notes) == moved
+    again = one_shot._prunable(read.read_graph(content, ""), (), last=True)
+    assert [layer.name for layer in again if layer.scores] == [name]
     before, after = (scores(c, images(2)) for c in (path.read_bytes(), content))
     for old, new in zip(before, after, strict=True):
         assert np.corrcoef(old, new)[0, 1] > 0.8

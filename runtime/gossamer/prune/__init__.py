@@ -38,12 +38,13 @@ def prune(
     """Prune a network in blocks that run fast, and refit what stays.
 
     Channels are rearranged first, so that the blocks lose less; the network computes the same after
-    that. Then the least salient blocks of each layer go, and the weights that stay are fitted to
-    what the layer computed before (least squares on what it reads), and scaled so that each
-    channel varies as much as it did, layer by layer from the input to the output. Convolutions
-    without groups and fully connected layers are pruned, except the first and the last of them:
-    they take little time, and the output depends on each of their weights. The last one is pruned,
-    too, where layers are weighed against each other ("cost", `seconds`, `speedup`).
+    that: where the scores of a last layer have moved, too, a `take` puts them back. Then the least
+    salient blocks of each layer go, and the weights that stay are fitted to what the layer computed
+    before (least squares on what it reads), and scaled so that each channel varies as much as it
+    did, and scores rise as much, layer by layer from the input to the output. Convolutions without
+    groups and fully connected layers are pruned, except the first and the last of them: they take
+    little time, and the output depends on each of their weights. The last one is pruned, too, where
+    layers are weighed against each other ("cost", `seconds`, `speedup`).
 
     Parameters
     ----------

@@ -223,7 +223,7 @@ def _scoring(graph: Graph) -> set[Node]:
     producers, found = graph.producers(), set()
     for value in graph.outputs.values():
         node = producers.get(value)
-        while node and node.op in ("flatten", "reshape", "softmax"):
+        while node and node.op in ("flatten", "reshape", "softmax", "take"):
             node = producers.get(node.inputs[0])
         if node and math.prod(node.output.shape) == math.prod(node.output.shape[:2]):
             found.add(node)
