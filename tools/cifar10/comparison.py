@@ -127,7 +127,7 @@ def load_start(text: str) -> Start:
         phase["epochs_before"] + phase["epochs"],
         tuple(phase["sparsities"]),
         gossamer.torch.plain_state_dict(checkpoint["model"]),
-        phase["network"],
+        phase.get("network", "an unknown network"),
     )
 
 
