@@ -64,6 +64,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -172,6 +173,14 @@ class Graph:
     def producers(self) -> dict[Value, Node]:
         """The node that computes each computed value."""
         return {node.output: node for node in self.nodes}
+
+    def producer(self, value: Value, through: Collection[str]) -> Node | None:
+        """The node that computes a value, behind which are only operators to look through."""
+        producers = self.producers()
+        node = producers.get(value)
+        while node and node.op in through:
+            node = producers.get(node.inputs[0])
+        return node
 
     def add_problem(self, node: Node, reason: str) -> None:
         """Record that the engine cannot do what a node does."""

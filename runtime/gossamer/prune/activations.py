@@ -142,7 +142,8 @@ def moments(
     runs = [_Run(stage, layers) for stage in ([dense] if now is dense else [dense, now])]
     sums: dict[str, Moments] = {}
     for first in range(0, len(dense.inputs), TOGETHER):
-        reads = [run.reads(slice(first, first + TOGETHER)) for run in runs]
+        end = min(first + TOGETHER, len(dense.inputs))
+        reads = [run.reads(slice(first, end)) for run in runs]
         for name in layers:
             (x, *before), (y, *added) = reads[0][name], reads[-1][name]
             if not (np.isfinite(x).all() and np.isfinite(y).all()):
@@ -151,14 +152,14 @@ def moments(
                     "with other inputs, or mend the model"
                 )
             xx = x @ x.T
-            images = len(dense.inputs[first : first + TOGETHER]) * runs[0].batch(name)
+            images = (end - first) * runs[0].batch(name)
             mine = Moments(xx, xx, xx, images)
             if now is not dense:
                 short = sum((a - b) @ y.T for a, b in zip(before, added, strict=True))
                 mine = Moments(xx, x @ y.T, y @ y.T, images, short)
             sums[name] = sums[name] + mine if name in sums else mine
         if progress:
-            progress(min(first + TOGETHER, len(dense.inputs)))
+            progress(end)
     return sums
 
 
@@ -169,12 +170,11 @@ class _Run:
         wanted, graph = set(layers), stage.graph
         self.inputs = stage.inputs
         self.nodes = {node.name: node for node in graph.nodes if node.name in wanted}
-        self.averages = {name: _average_before(graph, node) for name, node in self.nodes.items()}
+        self.read = {name: _read(graph, node) for name, node in self.nodes.items()}
         self.names: dict[Value, str] = {}  # of what the layers read
         outputs: dict[str, Value] = {}
         for node in self.nodes.values():
-            average = self.averages[node.name]
-            for value in (node.inputs[0], *_added(node), *(average.inputs if average else ())):
+            for value in (*self.read[node.name], *_added(node)):
                 if value in graph.inputs:
                     self.names[value] = value.name
                 elif value not in self.names:
@@ -206,11 +206,16 @@ class _Run:
             rows.append({value: np.asarray(seen[name]) for value, name in self.names.items()})
         found = {}
         for name, node in self.nodes.items():
-            read = [node.inputs[0], *(self.averages[name].inputs if self.averages[name] else ())]
-            parts = [[_columns(node, *(row[value] for value in read)) for row in rows]]
+            parts = [[_columns(node, *(row[value] for value in self.read[name])) for row in rows]]
             parts += [[_outputs(node, row[value]) for row in rows] for value in _added(node)]
             found[name] = [np.concatenate(part, axis=1) for part in parts]
         return found
+
+
+def _read(graph: Graph, node: Node) -> list[Value]:
+    """What a layer's columns are made of, as `_columns` takes it."""
+    average = _average_before(graph, node)
+    return [node.inputs[0], *(average.inputs if average else ())]
 
 
 def _added(node: Node) -> list[Value]:
@@ -230,10 +235,8 @@ def _session(graph: Graph, outputs: dict[str, Value]) -> InferenceSession:
 
 def _average_before(graph: Graph, node: Node) -> Node | None:
     """Find the average over whole images that a layer reads, if that is what it reads."""
-    producers, x = graph.producers(), node.inputs[0]
-    average = producers.get(x)
-    while average and average.op in ("clamp", "flatten", "reshape"):
-        average = producers.get(average.inputs[0])
+    x = node.inputs[0]
+    average = graph.producer(x, through=("clamp", "flatten", "reshape"))
     if not average or average.op != "global_average_pool" or _added(node):
         return None
     images, channels = average.output.shape[:2]

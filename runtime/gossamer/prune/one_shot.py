@@ -220,11 +220,9 @@ def _scoring(graph: Graph) -> set[Node]:
 
     Their outputs have one pixel, and are the network's, laid out anew or as probabilities at most.
     """
-    producers, found = graph.producers(), set()
+    found = set()
     for value in graph.outputs.values():
-        node = producers.get(value)
-        while node and node.op in ("flatten", "reshape", "softmax", "take"):
-            node = producers.get(node.inputs[0])
+        node = graph.producer(value, through=("flatten", "reshape", "softmax", "take"))
         if node and math.prod(node.output.shape) == math.prod(node.output.shape[:2]):
             found.add(node)
     return found
