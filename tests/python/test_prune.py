@@ -82,6 +82,45 @@ def test_what_stays_is_refitted_and_the_output_moves_less(dense: Path) -> None:
     assert error(data=calibration) < 0.5 * min(plain, masked)
 
 
+def test_scores_that_keep_all_weights_are_refitted_to_what_is_left(
+    dense: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {node.name: node for node in read.read_graph(dense.read_bytes(), "").nodes}
+    last = next(node.name for node in before.values() if node.op == "fully_connected")
+    old = before[last].inputs[1].data
+    seen = {}
+    refit_layer = one_shot._refit_layer
+
+    def record(layer: one_shot._Weights, values: np.ndarray | None, moments: Moments) -> None:
+        seen[layer.name] = moments
+        refit_layer(layer, values, moments)
+
+    monkeypatch.setattr(one_shot, "_refit_layer", record)
+    options = {"sparsity": 0.5, "allocation": "uniform", "rearrange": False, "data": images(24)}
+
+    def prune(**more) -> tuple[np.ndarray, list[str]]:
+        content, report = pruned(dense, **options, **more)
+        assert last not in [layer.name for layer in report.layers]
+        nodes = {node.name: node for node in read.read_graph(content, "").nodes}
+        return nodes[last].inputs[1].data, [note for note in report.notes if last in note]
+
+    weights, (few, refitted) = prune()
+    assert "24 columns of calibration for 256 weights" in few
+    assert "refitted to what is left" in refitted
+    moments = seen.pop(last)
+    slope = reconstruction._covariances(old, moments.cross, weights)
+    wanted = reconstruction._covariances(old, moments.dense, old)
+    np.testing.assert_allclose(slope, wanted, rtol=1e-3)
+    fitted = reconstruction.refit(old, old != 0, moments)
+    errors = [reconstruction.relative_error(old, new, moments) for new in (fitted, old)]
+    assert errors[0] < 0.9 * errors[1]
+    for more in ({"exclude": [last]}, {"reconstruct": False}):
+        weights, notes = prune(**more)
+        np.testing.assert_array_equal(weights, old)
+        assert notes == []
+        assert last not in seen
+
+
 def test_without_data_the_report_says_so_and_nothing_is_refitted(dense: Path) -> None:
     content, report = pruned(dense, sparsity=0.6, pattern="2x1", rearrange=False)
     assert any("without calibration data" in note for note in report.notes)
@@ -104,11 +143,12 @@ def test_blocks_that_go_are_the_least_salient_where_channels_lie_then(
     laid = []
     refit_layer = one_shot._refit_layer
 
-    def record(layer: one_shot._Weights, values: np.ndarray, moments: Moments) -> None:
-        inputs = reconstruction.covariance(moments.dense)
-        expected = saliency.second_order(layer.before, inputs, moments.samples, layer.plan.pattern)
-        np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6 * expected.max())
-        laid.append(layer.name)
+    def record(layer: one_shot._Weights, values: np.ndarray | None, moments: Moments) -> None:
+        if layer.plan:
+            blocks, inputs = layer.plan.pattern, reconstruction.covariance(moments.dense)
+            expected = saliency.second_order(layer.before, inputs, moments.samples, blocks)
+            np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6 * expected.max())
+            laid.append(layer.name)
         refit_layer(layer, values, moments)
 
     monkeypatch.setattr(one_shot, "_refit_layer", record)

@@ -44,7 +44,8 @@ def prune(
     did, and scores rise as much, layer by layer from the input to the output. Convolutions without
     groups and fully connected layers are pruned, except the first and the last of them: they take
     little time, and the output depends on each of their weights. The last one is pruned, too, where
-    layers are weighed against each other ("cost", `seconds`, `speedup`).
+    layers are weighed against each other ("cost", `seconds`, `speedup`). Where it keeps all weights
+    and gives scores, it is refitted to what is left of what it reads.
 
     Parameters
     ----------

@@ -70,13 +70,14 @@ class Budget:
 
 @dataclass
 class _Weights:
-    """A layer that is pruned; several nodes may share its weights."""
+    """A layer that is pruned, or refitted at least; several nodes may share its weights."""
 
     value: Value
     nodes: list[Node]
     before: np.ndarray
     scores: bool = False  # whether it gives the network's answer
-    plan: LayerPlan | None = None
+    whole: bool = False  # whether all its weights stay, whatever the budget
+    plan: LayerPlan | None = None  # what is to go; None: nothing
     kept_in_place: float = 1.0
     errors: tuple[float | None, float | None] = (None, None)
 
@@ -95,6 +96,11 @@ class _Job:
     inputs: list[dict[str, np.ndarray]]
     progress: Progress
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def pruned(self) -> list[_Weights]:
+        """Those of the layers that lose weights."""
+        return [layer for layer in self.layers if layer.plan]
 
     def moments(
         self, layers: Sequence[_Weights], dense: Stage, now: Stage, what: str
@@ -134,6 +140,8 @@ def run(
     layers = _prunable(graph, exclude, last=budget.weighs_layers)
     before = prediction.predict(graph, costs).seconds
     inputs = [] if data is None else samples(graph, texts, data, limit)
+    refitted = refitted and bool(inputs)
+    layers = [layer for layer in layers if refitted or not layer.whole]
     job = _Job(graph, copy.deepcopy(graph), layers, inputs, progress)
     for layer in layers:
         if len(layer.nodes) > 1:
@@ -149,7 +157,9 @@ def run(
         seen = job.moments(layers, whole, whole, "looking at activations")
     _note_small_samples(job, seen)
     saliencies = {
-        layer.name: _saliency(layer, seen.get(layer.name), budget.blocks) for layer in layers
+        layer.name: _saliency(layer, seen.get(layer.name), budget.blocks)
+        for layer in layers
+        if not layer.whole
     }
     if budget.weighs_layers:
         curves = _curves(job, saliencies, budget.blocks, refitted)
@@ -158,10 +168,10 @@ def run(
         plans = _plan_alike(saliencies, budget)
     _take_plans(job, plans)
     saliencies = _rearrange(job, seen, rearranged)
-    if refitted and inputs:
+    if refitted:
         _refit(job, saliencies)
     else:
-        for layer in job.layers:
+        for layer in job.pruned:
             layer.value.data = layer.before * _keep(
                 layer.before, saliencies[layer.name], layer.plan
             )
@@ -185,7 +195,7 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def _prunable(graph: Graph, exclude: Sequence[str], last: bool) -> list[_Weights]:
-    """List the layers that may be pruned; whether the last one may is up to the caller."""
+    """List the layers that may change; whether the last one may be pruned is up to the caller."""
     nodes = [node for node in graph.nodes if pack.has_matrix(node)]
     names = {node.name for node in nodes}
     for name in exclude:
@@ -194,19 +204,20 @@ def _prunable(graph: Graph, exclude: Sequence[str], last: bool) -> list[_Weights
                 f"exclude: '{name}' is no layer of {graph.source} that could be pruned; these are: "
                 f"{', '.join(sorted(names)) or 'none'}"
             )
-    outer = {node.inputs[1] for node in nodes[:1] + ([] if last else nodes[-1:])}
+    first, whole = ({node.inputs[1] for node in ends} for ends in (nodes[:1], nodes[-1:]))
     layers: dict[Value, _Weights] = {}
     for node in nodes:
         value = node.inputs[1]
-        if value not in outer and node.op != "conv_pixels":
-            layers.setdefault(value, _Weights(value, [], value.data)).nodes.append(node)
+        if value not in first and node.op != "conv_pixels":
+            layer = _Weights(value, [], value.data, whole=not last and value in whole)
+            layers.setdefault(value, layer).nodes.append(node)
     chosen = [
         layer for layer in layers.values() if not {node.name for node in layer.nodes} & {*exclude}
     ]
     scoring = _scoring(graph)
     for layer in chosen:
         layer.scores = not scoring.isdisjoint(layer.nodes)
-    if not chosen:
+    if all(layer.whole for layer in chosen):
         raise InputError(
             f"{graph.source}: no layer to prune: of {len(nodes)} convolutions without groups and "
             f"fully connected layers the first {'is' if last else 'and the last are'} left out, "
@@ -336,15 +347,21 @@ def _split(job: _Job) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.nd
 
 
 def _take_plans(job: _Job, plans: Mapping[str, LayerPlan]) -> None:
-    """Say of each layer what is to go; layers that stay as they are leave the job."""
+    """Say of each layer what is to go; layers that stay as they are leave the job.
+
+    Scores that keep all weights do not: they can make up for what the layers before them lose.
+    """
     for layer in job.layers:
-        layer.plan = plans.get(layer.name)
+        plan = plans.get(layer.name)
+        layer.plan = plan if plan and plan.sparsity > 0 else None
         if layer.plan and not layer.plan.pattern.divides(layer.before.shape):
             job.notes.append(
                 f"{layer.name}: blocks of {layer.plan.pattern} do not divide "
                 f"{' × '.join(map(str, layer.before.shape[:2]))} weights; the last ones are smaller"
             )
-    job.layers = [layer for layer in job.layers if layer.plan and layer.plan.sparsity > 0]
+    if not job.pruned:
+        job.layers = []
+    job.layers = [layer for layer in job.layers if layer.plan or layer.scores]
 
 
 def _rearrange(job: _Job, seen: Mapping[str, Moments], wanted: bool) -> dict[str, np.ndarray]:
@@ -356,10 +373,10 @@ def _rearrange(job: _Job, seen: Mapping[str, Moments], wanted: bool) -> dict[str
     What a block of several columns costs depends on how its columns go together, so channels are
     grouped by what each weight costs alone, and the blocks are weighed anew.
     """
-    loose = [layer.name for layer in job.layers if wanted and _groups_scores(layer)]
+    loose = [layer.name for layer in job.pruned if wanted and _groups_scores(layer)]
     channels, twin = ChannelMap(job.graph, loose), ChannelMap(job.dense, loose)
     saliencies, layers = {}, []
-    for layer in job.layers:
+    for layer in job.pruned:
         pattern, sparsity = layer.plan.pattern, layer.plan.sparsity
         moments = seen.get(layer.name)
         values = saliencies[layer.name] = _saliency(layer, moments, pattern)
@@ -381,6 +398,7 @@ def _rearrange(job: _Job, seen: Mapping[str, Moments], wanted: bool) -> dict[str
     twin.reorder(orders)
     for layer in job.layers:
         layer.before = layer.value.data
+    for layer in job.pruned:
         _, columns = channels.axes(layer.value)
         places = channels.spaces.places(columns, orders)
         moments = seen.get(layer.name)
@@ -408,7 +426,11 @@ def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
         dense, now = dense.before(layer.name), now.before(layer.name)
         what = f"refitting layer {number} of {len(job.layers)}"
         moments = job.moments([layer], dense, now, what)
-        _refit_layer(layer, saliencies[layer.name], moments[layer.name])
+        _refit_layer(layer, saliencies.get(layer.name), moments[layer.name])
+        if not layer.plan:
+            job.notes.append(
+                f"{layer.name}: keeps all weights, refitted to what is left of its inputs"
+            )
 
 
 def _fitted(layer: _Weights, keep: np.ndarray, moments: Moments, scores: bool) -> np.ndarray:
@@ -418,8 +440,8 @@ def _fitted(layer: _Weights, keep: np.ndarray, moments: Moments, scores: bool) -
     return reconstruction.restored_variance(layer.before, fitted, moments)
 
 
-def _refit_layer(layer: _Weights, values: np.ndarray, moments: Moments) -> None:
-    keep = _keep(layer.before, values, layer.plan)
+def _refit_layer(layer: _Weights, values: np.ndarray | None, moments: Moments) -> None:
+    keep = _keep(layer.before, values, layer.plan) if layer.plan else layer.before != 0
     fitted = _fitted(layer, keep, moments, layer.scores)
     layer.errors = (
         reconstruction.relative_error(layer.before, layer.before * keep, moments),
@@ -442,7 +464,7 @@ def _report(
     file_bytes: int,
 ) -> PruneReport:
     reports = []
-    for layer in job.layers:
+    for layer in job.pruned:
         values, keep = saliencies[layer.name], layer.value.data != 0
         node = layer.nodes[0]
         choice = pack.choose_storage(
@@ -465,8 +487,8 @@ def _report(
                 storage=choice.reason,
             )
         )
-    weights = sum(layer.before.size for layer in job.layers)
-    zeros = sum(int((layer.value.data == 0).sum()) for layer in job.layers)
+    weights = sum(layer.before.size for layer in job.pruned)
+    zeros = sum(int((layer.value.data == 0).sum()) for layer in job.pruned)
     return PruneReport(
         layers=tuple(reports),
         zeros=zeros / weights if weights else 0.0,
