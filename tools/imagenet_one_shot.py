@@ -32,7 +32,7 @@ from gossamer.image import image_to_tensor, labels
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "tools" / "results" / "imagenet_one_shot.json"
 MODELS = ("mobilenet_v2_1.0_224_quant", "tf2_mobilenet_v2_1.0_224_ptq")
-PATTERNS = ("4x1", "1x1", "2x1", "8x1")
+PATTERNS = ("4x1", "1x1", "2x1", "8x1", "4x4", "1x4")
 SPARSITIES = (0.3, 0.1, 0.2, 0.4, 0.5)
 
 # What is done besides zeroing blocks: whether pictures calibrate, and the steps of `prune`.

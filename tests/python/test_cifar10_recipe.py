@@ -91,23 +91,44 @@ def test_batch_normalisation_is_put_back(
     torch.testing.assert_close(norm.running_mean, seen[0].mean((0, 2, 3)), rtol=1e-3, atol=1e-3)
 
 
-def test_a_narrower_network_keeps_the_channels_that_are_read(network: ModuleType) -> None:
+def lively(network: ModuleType, width: float) -> torch.nn.Module:
+    """A MobileNet of which every channel is different."""
     torch.manual_seed(0)
-    model = network.MobileNetV1(0.5)
+    model = network.MobileNetV1(width)
     with torch.no_grad():
         for _, norm, _ in model.features:
             norm.weight.uniform_(0.5, 2)
             norm.bias.normal_()
             norm.running_mean.normal_()
             norm.running_var.uniform_(0.5, 2)
+    return model
+
+
+def test_a_narrower_network_keeps_the_channels_that_are_read(network: ModuleType) -> None:
+    model = lively(network, 0.5)
+    with torch.no_grad():
         readers = [conv for conv, _, _ in model.features if conv.groups == 1][1:]
         for reader in [*readers, model.classifier]:  # half of what each could read, it does not
             unread = torch.randperm(reader.weight.shape[1])[: reader.weight.shape[1] // 2]
             reader.weight[:, unread] = 0
     image = torch.randn(4, 3, 32, 32)
-    narrow = network.narrowed(model, 0.25)
+    narrow = network.of_width(model, 0.25)
     assert narrow.classifier.in_features == model.classifier.in_features // 2
     torch.testing.assert_close(narrow.eval()(image), model.eval()(image), rtol=1e-4, atol=1e-4)
+
+
+def test_a_wider_network_computes_the_same_and_its_copies_part(network: ModuleType) -> None:
+    model = lively(network, 0.25)
+    wide = network.of_width(model, 0.375)
+    assert wide.classifier.in_features == model.classifier.in_features * 3 // 2
+    image = torch.randn(4, 3, 32, 32)
+    output = wide.eval()(image)
+    torch.testing.assert_close(output, model.eval()(image), rtol=1e-4, atol=1e-4)
+    output.square().sum().backward()
+    shift = wide.features[-1][1].bias
+    live = shift.grad != 0
+    assert len(shift[live].unique()) < live.sum(), "copies"
+    assert len(shift.grad[live].unique()) == live.sum(), "that learn different things"
 
 
 @pytest.mark.parametrize(

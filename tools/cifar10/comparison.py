@@ -1,8 +1,8 @@
 """What each way to prune a dense network costs in accuracy, and what it gains in time.
 
 One row for each pattern, sparsity, with and without rearrangement, pruned at once (0 epochs, with
-refitting to some training images) or trained; and one for each width of a dense network with fewer
-channels, which is the other way to a faster one. Zeros are spread alike over all pointwise layers,
+refitting to some training images) or trained; and one for each width of a dense network, fewer
+channels being the other way to a faster one. Zeros are spread alike over all pointwise layers,
 or with more of them in the last two, which hold half of the weights. Rows are kept in
 ``tools/results`` as soon as they are there; those that are there are not made again.
 """
@@ -23,7 +23,7 @@ import numpy as np
 import residual
 import torch
 from images import ImageSet, some
-from network import STRIDED, equalize_filters, narrowed, pointwise_layers, write_model
+from network import STRIDED, equalize_filters, of_width, pointwise_layers, write_model
 from torch import nn
 from training import Trainer
 
@@ -50,7 +50,9 @@ class Family:
 
 FAMILIES = {
     "mobilenet-v1": Family(
-        "The dense twin of cifar10-mobilenet", lambda: embedded.load_dense_twin().model, "cifar10"
+        "The dense twin of cifar10-mobilenet, of width 0.75",
+        lambda: embedded.load_dense_twin().model,
+        "cifar10",
     ),
     "mobilenet-v2": Family("MobileNet-v2 for CIFAR-10", residual.load, "cifar10_mobilenet_v2"),
 }
@@ -212,7 +214,7 @@ def prune_in_training(
         early = early_sparsity(model, sparsity, late_sparsity)
         sparsities = embedded.by_layer(early, late_sparsity, len(pointwise_layers(model)))
     else:
-        model = narrowed(model, float(method.split()[-1]))
+        model = of_width(model, float(method.split()[-1]))
     kind = start.name.startswith(f"{pattern}-") and "-".join(method.split()) in start.name
     fewer = all(old <= new + 1e-3 for old, new in zip(start.sparsities, sparsities, strict=False))
     if start.epochs and not (kind and fewer):
@@ -314,7 +316,7 @@ def table(rows: Sequence[Row], family: Family, network: str) -> str:
         f"{dense.milliseconds:.2f} ms. Times are predicted for {TARGET}, one thread.",
         "Zeros are the share of every pointwise layer, or (late) a larger one of the last two, "
         "and a smaller one of the others. Epochs are counted from the dense network, which those "
-        "of fewer channels (width) also start from. Without "
+        "of other widths also start from. Without "
         f"epochs, pruning is at once: refitted to {CALIBRATION:,} training images, or by magnitude "
         "alone.",
         f"Made by `python tools/cifar10 compare --network {network}`, with `--patterns`, "
@@ -350,7 +352,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     dense = next(row for row in rows if row.method == "dense")
     taught = [row for row in rows if f"--teacher {EMBEDDED}" in row.training]
     kinds = {
-        "dense, fewer channels": [dense, *(row for row in taught if not row.pattern)],
+        "dense, by width": [dense, *(row for row in taught if not row.pattern)],
         **{
             f"zeros in {pattern}": [
                 row for row in taught if (row.pattern, row.method) == (pattern, method)

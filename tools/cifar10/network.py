@@ -166,32 +166,53 @@ def equalize_filters(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def narrowed(model: MobileNetV1, width: float) -> MobileNetV1:
+def of_width(model: MobileNetV1, width: float) -> MobileNetV1:
     """Keep the channels that later layers take most from: a network to train, of another width.
 
     That is the norm of what the next pointwise layer, or the classifier, multiplies a channel by,
-    times the scale that batch normalisation gave it before.
+    times the scale that batch normalisation gave it before. A wider network has these channels
+    twice and computes the same; what reads them divides its weights among both, at random, so that
+    they part when they are trained (Net2Net, arXiv:1511.05641).
     """
-    small = MobileNetV1(width).to(memory_format=torch.channels_last)
+    new = MobileNetV1(width).to(memory_format=torch.channels_last)
     pointwise = [conv for conv, _, _ in model.features if conv.groups == 1][1:]
     readers = iter([*pointwise, model.classifier])
+    random = torch.Generator().manual_seed(0)
     kept_inputs = torch.arange(3)
     for number, ((conv, norm, _), (own_conv, own_norm, _)) in enumerate(
-        zip(model.features, small.features, strict=True)
+        zip(model.features, new.features, strict=True)
     ):
         kept, weight = kept_inputs, conv.weight
         if conv.groups == 1:
             scale = model.features[min(number + 1, len(model.features) - 1)][1].weight.abs()
             taken = scale * next(readers).weight.flatten(1).norm(dim=0)
-            kept = taken.topk(own_conv.out_channels).indices.sort().values
-            weight = weight[:, kept_inputs]
+            order, count = taken.argsort(descending=True), own_conv.out_channels
+            kept = order.repeat(-(-count // len(order)))[:count].sort().values
+            weight = divided(weight, kept_inputs, random)
         own_conv.weight.copy_(weight[kept])
         for name, values in norm.state_dict().items():
             own_norm.state_dict()[name].copy_(values[kept] if values.dim() else values)
         kept_inputs = kept
-    small.classifier.weight.copy_(model.classifier.weight[:, kept_inputs])
-    small.classifier.bias.copy_(model.classifier.bias)
-    return small
+    new.classifier.weight.copy_(divided(model.classifier.weight, kept_inputs, random))
+    new.classifier.bias.copy_(model.classifier.bias)
+    return new
+
+
+def divided(weight: Tensor, kept: Tensor, random: torch.Generator) -> Tensor:
+    """Choose a layer's inputs; the weights of those chosen more than once are divided among them.
+
+    Parameters
+    ----------
+    weight
+        [outputs, inputs, ...]
+    kept
+        Indices of inputs.
+    """
+    shares = torch.rand(len(weight), len(kept), generator=random)
+    sums = torch.zeros(weight.shape[:2]).index_add_(1, kept, shares)
+    return weight[:, kept] * (shares / sums[:, kept]).reshape(
+        *shares.shape, *(weight.dim() - 2) * [1]
+    )
 
 
 def export_onnx(model: nn.Module, path: Path) -> None:
