@@ -259,6 +259,18 @@ def test_refitting_is_least_squares_on_the_weights_that_stay(added: bool, monkey
         assert not fitted[row, ~keep[row]].any()
 
 
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 1])
+def test_few_or_many_weights_that_go_are_solved_for_alike(share: float) -> None:
+    random = np.random.default_rng(7)
+    x = random.normal(size=(24, 40))
+    system, right = x @ x.T, random.normal(size=(12, 24))
+    mask = (random.random((4, 24)) >= share).repeat(3, axis=0)
+    solved = reconstruction.solved_where(system, right, mask)
+    assert not solved[~mask].any()
+    slope = solved @ system - right
+    np.testing.assert_allclose(slope[mask], 0, atol=1e-9)
+
+
 def test_channels_vary_as_much_as_they_did_after_refitting() -> None:
     random = np.random.default_rng(5)
     weights = random.normal(size=(4, 9)).astype(np.float32)

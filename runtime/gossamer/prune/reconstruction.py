@@ -47,16 +47,38 @@ def refit(weights: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray
     wanted = before @ covariance(moments.cross) + _shortfall(moments, len(before))[0]  # (M, C)
     system = damped(now, moments.samples)
     pull = np.diag(system - now)  # damping pulls towards the old weights, not towards zero
-    fitted = np.zeros_like(before)
+    fitted = solved_where(system, wanted + before * pull, mask)
+    return fitted.reshape(weights.shape).astype(np.float32)
+
+
+def solved_where(system: np.ndarray, right: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Minimise w S w^T / 2 - r w^T for each row, with zeros where its mask is False.
+
+    Rows with the same mask are solved together: directly for what stays, or, where less goes, from
+    the solution without a mask and what each weight that goes moves the others by (optimal brain
+    surgeon for several weights).
+
+    Parameters
+    ----------
+    system
+        S, (C, C), positive definite.
+    right, mask
+        (M, C).
+    """
+    solved = np.zeros_like(right)
+    inverse = np.linalg.inv(system)
+    whole = right @ inverse
     sets, members = np.unique(mask, axis=0, return_inverse=True)
     for number, columns in enumerate(sets):
         rows = np.flatnonzero(members.reshape(-1) == number)
-        kept = np.flatnonzero(columns)
-        if len(kept):
-            right = wanted[np.ix_(rows, kept)] + before[np.ix_(rows, kept)] * pull[kept]
-            solved = np.linalg.solve(system[np.ix_(kept, kept)], right.T).T
-            fitted[np.ix_(rows, kept)] = solved
-    return fitted.reshape(weights.shape).astype(np.float32)
+        kept, gone = np.flatnonzero(columns), np.flatnonzero(~columns)
+        at = np.ix_(rows, kept)
+        if len(gone) < len(kept):
+            moved = np.linalg.solve(inverse[np.ix_(gone, gone)], whole[np.ix_(rows, gone)].T)
+            solved[at] = whole[at] - moved.T @ inverse[np.ix_(gone, kept)]
+        else:
+            solved[at] = np.linalg.solve(system[np.ix_(kept, kept)], right[at].T).T
+    return solved
 
 
 def restored_variance(before: np.ndarray, after: np.ndarray, moments: Moments) -> np.ndarray:
