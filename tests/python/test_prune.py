@@ -388,6 +388,18 @@ def test_a_layer_that_reads_averages_is_shown_the_pixels_of_each(from_average_on
     np.testing.assert_allclose(seen.dense, columns @ columns.T, rtol=1e-4, atol=1e-4)
 
 
+def test_pixels_are_shown_where_a_branch_lies_between_an_average_and_its_layer() -> None:
+    g = GraphBuilder(x=(1, 3, 6, 6))
+    y = g.conv("x", 8, 3)
+    average = g.mean(y, keepdims=1)
+    branch = g.conv(y, 8, 8)
+    graph, _ = one_shot.read_network(g.model(branch, g.conv(average, 4, 8)), {})
+    _, between, last = (node.name for node in graph.nodes if pack.has_matrix(node))
+    stage = Stage(graph, [{"x": image} for image in small_images(3)]).before(between)
+    assert list(stage.graph.inputs) != list(graph.inputs)
+    assert moments(stage, stage, [last])[last].count == 3 * 36
+
+
 def test_values_of_one_name_are_not_mixed_up() -> None:
     graph = read.read_graph(zoo.build("mobilenet_v2", sparsity=0.0, **SIZE), "")
     node = next(n for n in graph.nodes if n.op == "conv" and len(n.inputs) > 3)

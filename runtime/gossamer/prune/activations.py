@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..convert import pack
 from ..convert.ir import Graph, Node, Value
 from ..convert.lower import lower
 from ..errors import InputError
@@ -89,11 +90,14 @@ class Stage:
     def before(self, name: str) -> Stage:
         """Run it up to a node, whose weights and those behind it may change from then on.
 
+        Averages that layers read from there on are computed again: these layers look behind them.
         The stage stays where it is where that is too large to be kept, or names are not unique.
         """
-        node = next(node for node in self.graph.nodes if node.name == name)
-        place = self.graph.nodes.index(_average_before(self.graph, node) or node)
-        rest = self.graph.nodes[place:]
+        nodes = self.graph.nodes
+        place = next(place for place, node in enumerate(nodes) if node.name == name)
+        layers = [node for node in nodes[place:] if pack.has_matrix(node)]
+        averages = [_average_before(self.graph, layer) for layer in layers]
+        rest = nodes[min([place, *(nodes.index(average) for average in averages if average)]) :]
         computed = {node.output for node in rest}
         read = [value for node in rest for value in node.inputs if value.data is None]
         read += self.graph.outputs.values()
