@@ -244,11 +244,11 @@ def _scoring(graph: Graph) -> set[Node]:
 
 def _note_small_samples(job: _Job, seen: Mapping[str, Moments]) -> None:
     for layer in job.layers if seen else ():
-        count = seen[layer.name].count
-        if count < layer.before[0].size:
+        images, weights = seen[layer.name].images, layer.before[0].size
+        if seen[layer.name].samples < weights:
             job.notes.append(
-                f"{layer.name}: {count} columns of calibration for {layer.before[0].size} "
-                "weights a row; more pictures would fit it better"
+                f"{layer.name}: calibrated with few images ({images}) for {weights} weights a row; "
+                "more would fit it better"
             )
 
 
