@@ -2,7 +2,8 @@
 """Compare predicted times of whole networks with measured ones, in headless Chromium, one thread.
 
 Networks of the zoo and the embedded ones, or those given. Needs ``.venv`` and the modules, as
-``make test`` sets them up. Prints a table: medians of rounds in which the networks take turns.
+``make test`` sets them up. Prints Markdown: medians of rounds in which the networks take turns, and
+how many times as fast each network is as the first.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
+from statistics import median
 
 from calibrate import BUILDS, ROOT, time_in_browser
 from headless import launch
@@ -46,28 +50,57 @@ def files() -> dict[str, bytes]:
     return found
 
 
+def table(predicted: dict[str, float], runs: Sequence[dict[str, float]]) -> list[str]:
+    """Write seconds by network, predicted and measured in some runs, as Markdown."""
+    lines = [
+        "| network | predicted | measured | predicted / measured "
+        "| times as fast as the first: predicted | measured |",
+        "|---|---|---|---|---|---|",
+    ]
+    first = next(iter(predicted))
+    for name, seconds in predicted.items():
+        measured = listed(1000 * run[name] for run in runs)
+        share = seconds / median(run[name] for run in runs)
+        gain = predicted[first] / seconds
+        gains = listed(run[first] / run[name] for run in runs)
+        lines.append(
+            f"| {name} | {1000 * seconds:.2f} ms | {measured} ms "
+            f"| {share:.2f} | {gain:.2f} | {gains} |"
+        )
+    return lines
+
+
+def listed(numbers: Iterable[float]) -> str:
+    """Write numbers one behind the other."""
+    return ", ".join(f"{number:.2f}" for number in numbers)
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", choices=sorted(BUILDS), default="wasm_relaxed")
+    parser.add_argument("--runs", type=int, default=1, help="measure everything so many times")
     parser.add_argument("models", nargs="*", type=Path, help="files to measure instead")
     options = parser.parse_args()
     target, costs = options.target, cost_model.load(options.target)
     models = {path.stem: path.read_bytes() for path in options.models} or files()
+    predicted = {
+        name: predict(read_graph(data, name), costs).seconds for name, data in models.items()
+    }
+    runs = []
     with Server(ROOT) as server, sync_playwright() as playwright:
         browser = launch(playwright)
-        timings = time_in_browser(browser, server.url, models, BUILDS[target])
+        for _ in range(options.runs):
+            timings = time_in_browser(browser, server.url, models, BUILDS[target])
+            runs.append({name: timing.run for name, timing in timings.items()})
         version = browser.version
-    print("| network | predicted | measured | predicted / measured |")
-    print("|---|---|---|---|")
-    worst = 0.0
-    for name, data in models.items():
-        predicted, measured = predict(read_graph(data, name), costs).seconds, timings[name].run
-        worst = max(worst, abs(predicted / measured - 1))
-        times = f"{1000 * predicted:.2f} ms | {1000 * measured:.2f} ms"
-        print(f"| {name} | {times} | {predicted / measured:.2f} |")
+    errors = (abs(s / median(run[name] for run in runs) - 1) for name, s in predicted.items())
+    print("# Predicted and measured times\n")
+    print("Of whole networks, in headless Chromium. Made by")
+    print(f"`.venv/bin/python {' '.join(['tools/validate_costs.py', *sys.argv[1:]])}`.\n")
+    print("\n".join(table(predicted, runs)))
     print(f"\n{target}, one thread; {processor()}, {os.cpu_count()} cores; Chromium {version};")
-    print(f"costs measured on {costs.origin}. Largest error {worst:.0%}.")
+    print(f"{date.today()}. Costs measured on {costs.origin}. Largest error {max(errors):.0%}.")
     return 0
 
 
