@@ -30,7 +30,7 @@ typedef struct goss_weights {
     const float *row_scale; /* i8: [rows] */
     const int8_t *quads;    /* i8: block after block, block_rows x 4 each; depthwise: [columns][padded_rows] */
     const uint32_t *counts; /* sparse: blocks of each block row, then of each remaining row */
-    const void *indices;    /* sparse: [blocks] u16, or u32 when columns > 65536 */
+    const void *indices;    /* sparse: [blocks], of goss_column_bytes each */
 } goss_weights;
 
 /* What kernels' names say of the storage: "f32_4x1", "i8_4x4" and the like. */
@@ -41,11 +41,14 @@ static inline const char *goss_weights_pattern(const goss_weights *weights)
     return f32[weights->block_rows / 2 - weights->block_rows / 8];
 }
 
+/* Bytes of a block's column, in rows of so many columns. */
+static inline size_t goss_column_bytes(size_t columns) { return columns <= 65536 ? 2 : 4; }
+
 /* The column of a stored block. */
 static inline uint32_t goss_weights_column(const goss_weights *weights, size_t block)
 {
-    return weights->columns <= 65536 ? ((const uint16_t *)weights->indices)[block]
-                                     : ((const uint32_t *)weights->indices)[block];
+    return goss_column_bytes(weights->columns) == 2 ? ((const uint16_t *)weights->indices)[block]
+                                                    : ((const uint32_t *)weights->indices)[block];
 }
 
 #endif

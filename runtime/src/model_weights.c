@@ -11,7 +11,7 @@ enum { DENSE, SPARSE, DEPTHWISE, RUNS }; /* storage */
 static goss_status read_index(reader *r, const goss_tensor *tensor, goss_weights *w, const unsigned char *data,
                               size_t data_bytes, size_t listed, uint32_t stored, size_t *values_offset)
 {
-    const size_t index_bytes = w->columns <= 65536 ? 2 : 4;
+    const size_t index_bytes = goss_column_bytes(w->columns);
     size_t total = 0;
 
     *values_offset = listed * 4;

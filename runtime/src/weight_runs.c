@@ -65,7 +65,7 @@ typedef struct block_writer {
 
 static void begin_block(block_writer *to, size_t row, size_t column)
 {
-    if (to->row_columns <= 65536)
+    if (goss_column_bytes(to->row_columns) == 2)
         ((uint16_t *)to->columns)[to->blocks] = (uint16_t)column;
     else
         ((uint32_t *)to->columns)[to->blocks] = (uint32_t)column;
@@ -113,7 +113,7 @@ goss_status goss_expand_runs(reader *r, goss_tensor *tensor, uint32_t stored, co
     if (stored > from.count) return wrong_blocks(r, tensor, stored);
 
     const size_t listed = w->padded_rows / w->block_rows, block_bytes = (size_t)w->block_rows * GOSS_QUAD;
-    const size_t index_bytes = w->columns <= 65536 ? 2 : 4, columns_at = listed * 4;
+    const size_t index_bytes = goss_column_bytes(w->columns), columns_at = listed * 4;
     size_t values_at = 0, total = 0, wanted = 0;
     if (checked_multiply(stored, index_bytes, &values_at) && checked_add(values_at, columns_at, &values_at) &&
         checked_align_up(values_at, 64, &values_at) && checked_multiply(stored, block_bytes, &total) &&

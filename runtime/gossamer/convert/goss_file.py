@@ -161,6 +161,11 @@ def align(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+def column_type(columns: int) -> str:
+    """NumPy type of a block's column in sparse storage, in rows of so many columns."""
+    return "<u2" if columns <= 65536 else "<u4"
+
+
 class _Strings:
     """The strings of section 3; each text is stored once."""
 

@@ -12,7 +12,7 @@ from enum import Enum
 import numpy as np
 
 from .cost_model import PIXEL, Area, CostModel, MatrixCost, StoredMatrix
-from .goss_file import PackedWeights, Storage, align
+from .goss_file import PackedWeights, Storage, align, column_type
 from .ir import Node
 
 PATTERNS = {"1x1": 1, "2x1": 2, "4x1": 4, "8x1": 8}  # rows of a block
@@ -262,8 +262,7 @@ def _index(present: np.ndarray) -> bytes:
     """Counts and columns of the blocks that are present, up to where values begin."""
     columns = np.nonzero(present)[1]
     counts = present.sum(axis=1).astype("<u4")
-    column_type = "<u2" if present.shape[1] <= 65536 else "<u4"
-    index = counts.tobytes() + columns.astype(column_type).tobytes()
+    index = counts.tobytes() + columns.astype(column_type(present.shape[1])).tobytes()
     return index + bytes(align(len(index)) - len(index))
 
 

@@ -206,8 +206,7 @@ def _index(
 ) -> tuple[np.ndarray, np.ndarray, bytes]:
     """Counts and columns of sparse storage, and the bytes of its values."""
     counts = np.frombuffer(data, "<u4", block_rows)
-    index = np.dtype("<u2" if columns <= 65536 else "<u4")
-    column = np.frombuffer(data, index, blocks, offset=counts.nbytes)
+    column = np.frombuffer(data, goss_file.column_type(columns), blocks, offset=counts.nbytes)
     return counts, column, data[goss_file.align(counts.nbytes + column.nbytes) :]
 
 
