@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import sys
 from pathlib import Path
@@ -190,6 +191,23 @@ def test_layers_before_the_last_two_take_the_rest_of_the_zeros(
     assert zeros / sum(layer.weight.numel() for layer in layers) == pytest.approx(0.8, abs=1e-3)
     with pytest.raises(SystemExit, match="--late-sparsity 0.1"):
         comparison.early_sparsity(model, 0.9, 0.1)
+
+
+def test_rows_that_start_from_another_width_say_so(
+    network: ModuleType, comparison: ModuleType
+) -> None:
+    wide = network.of_width(network.MobileNetV1(0.25), 0.375)
+    start = comparison.Start("dense-0-width-0.375-2", 2, (), wide.state_dict(), "MobileNetV1")
+    model = start.model(comparison.FAMILIES["mobilenet-v1"], None)
+    for found, expected in zip(model.parameters(), wide.parameters(), strict=True):
+        torch.testing.assert_close(found, expected)
+    options = argparse.Namespace(
+        patterns=["4x1"], sparsities=[0.3], methods=["rearranged"], late_sparsity=None, epochs=1,
+        start=start, widths=[],
+    )  # fmt: skip
+    (key,) = comparison.asked(options)
+    assert key == ("4x1", 0.3, 0.3, "rearranged width 0.375", 3)
+    assert comparison.Start(comparison.checkpoint_name(*key)).width == " width 0.375"
 
 
 def test_a_row_of_another_network_is_no_start(comparison: ModuleType) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,14 @@ import numpy as np
 import residual
 import torch
 from images import ImageSet, some
-from network import STRIDED, equalize_filters, of_width, pointwise_layers, write_model
+from network import (
+    STRIDED,
+    equalize_filters,
+    mobilenet_v1_of,
+    of_width,
+    pointwise_layers,
+    write_model,
+)
 from torch import nn
 from training import Trainer
 
@@ -63,8 +71,9 @@ class Row:
     """One pruned network.
 
     `method` is "rearranged" or "in place", refitted or trained; or "magnitude": neither rearranged
-    nor refitted nor trained; or "dense"; or a dense network's width, such as "width 0.5". Time is
-    predicted for `TARGET`, one thread.
+    nor refitted nor trained; or "dense"; or a dense network's width, such as "width 0.5". What is
+    pruned from that says so, too: "rearranged width 0.5". Time is predicted for `TARGET`, one
+    thread.
     """
 
     pattern: str
@@ -95,6 +104,12 @@ class Start:
     state: dict | None = None  # of the model; None: the embedded network's
     network: str = ""  # class of the model
 
+    @property
+    def width(self) -> str:
+        """What rows are called by that start from another width than the dense network's."""
+        found = re.search(r"width-[0-9.]+", self.name)
+        return f" {found[0].replace('-', ' ')}" if found else ""
+
     def model(self, family: Family, images: ImageSet) -> nn.Module:
         """Make the network, of the dense one's strides."""
         if self.epochs and not self.state:
@@ -105,6 +120,8 @@ class Start:
         if self.state:
             if self.network != type(model).__name__:
                 sys.exit(f"--start: {type(model).__name__} expected, found {self.network}")
+            if self.width:
+                return mobilenet_v1_of(self.state)
             model.load_state_dict(self.state)
         return model
 
@@ -115,15 +132,15 @@ class Start:
 
 
 def load_start(text: str) -> Start:
-    """Read the checkpoint of a row with zeros."""
+    """Read the checkpoint of a row."""
     if text == EMBEDDED:
         late, epochs = embedded.LATE_SPARSITY, embedded.SPARSE_EPOCHS + embedded.FIXED_EPOCHS
         sparsities = embedded.by_layer(embedded.SPARSITY, late)
         return Start(f"1x1-in-place-{EMBEDDED}", epochs, sparsities)
     checkpoint = torch.load(text, weights_only=True)
     phase = checkpoint["settings"]
-    if checkpoint["epoch"] < phase["epochs"] or not phase["sparsities"]:
-        raise argparse.ArgumentTypeError(f"{text}: a row with zeros, trained to its end, expected")
+    if checkpoint["epoch"] < phase["epochs"]:
+        raise argparse.ArgumentTypeError(f"{text}: a row that was trained to its end expected")
     return Start(
         phase["name"],
         phase["epochs_before"] + phase["epochs"],
@@ -144,7 +161,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     add("--widths", nargs="*", type=float, default=[], help="also of dense networks, to train")
     add("--epochs", type=int, default=0, help="of training; 0 prunes at once")
-    begin = f"checkpoint of a row of the same pattern and method to train on from, or {EMBEDDED}"
+    begin = (
+        "checkpoint to train on from: of a row of the same pattern and method or of a width, or "
+        f"{EMBEDDED}"
+    )
     add("--start", type=load_start, default=Start(), metavar="FILE", help=begin)
     pixels = "sides of the images in pixels, each for an equal share of the epochs"
     add("--sides", type=int, nargs="+", default=[32], help=pixels)
@@ -162,7 +182,7 @@ def asked(options: argparse.Namespace) -> Iterator[tuple[str, float, float, str,
                 alone = pattern == "1x1" and method == "rearranged"
                 if not alone and not (epochs and method == "magnitude"):
                     late = sparsity if options.late_sparsity is None else options.late_sparsity
-                    yield pattern, sparsity, late, method, epochs
+                    yield pattern, sparsity, late, method + options.start.width, epochs
     for width in options.widths:
         yield "", 0.0, 0.0, f"width {width:g}", epochs
 
@@ -217,7 +237,7 @@ def prune_in_training(
         model = of_width(model, float(method.split()[-1]))
     kind = start.name.startswith(f"{pattern}-") and "-".join(method.split()) in start.name
     fewer = all(old <= new + 1e-3 for old, new in zip(start.sparsities, sparsities, strict=False))
-    if start.epochs and not (kind and fewer):
+    if start.sparsities and not (kind and fewer):
         sys.exit(
             f"--start: {pattern}, {method} expected, with at most {sparsities} zeros; "
             f"{start.name} found, with {start.sparsities}"
@@ -235,7 +255,7 @@ def prune_in_training(
         sparsities=sparsities,
         initial_sparsity=max(start.sparsities, default=0.0),
         pattern=pattern,
-        rearrange=method == "rearranged" and not start.epochs,
+        rearrange=method.startswith("rearranged") and not start.sparsities,
         ramp_end=options.ramp_end,
         sides=tuple(options.sides),
         distillation=options.distillation,
@@ -359,8 +379,9 @@ def plot(rows: Sequence[Row], path: Path) -> None:
             ]
             for pattern, method in (("4x1", "rearranged"), ("1x1", "in place"))
         },
+        "zeros in 4x1, width 1": [row for row in taught if row.method == "rearranged width 1"],
     }
-    for kind, marker in zip(kinds, "so^", strict=True):
+    for kind, marker in zip(kinds, "so^v", strict=True):
         points = longest_trained(kinds[kind])
         places = [(row.milliseconds, 100 * row.top1) for row in points]
         (line,) = axes.plot(*np.reshape(places, (-1, 2)).T, marker=marker, label=kind)

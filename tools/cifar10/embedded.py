@@ -24,6 +24,7 @@ from network import (
     STRIDED,
     MobileNetV1,
     equalize_filters,
+    mobilenet_v1_of,
     pointwise_layers,
     write_model,
 )
@@ -218,10 +219,7 @@ def halved(model: nn.Module) -> dict[str, Tensor]:
 def load_dense_twin() -> Trained:
     """Read the dense weights that are kept."""
     kept = torch.load(DENSE_TWIN, weights_only=True)
-    width = len(kept["model"]["features.0.0.weight"]) / STEM
-    model = MobileNetV1(width).to(memory_format=torch.channels_last)
-    model.load_state_dict(kept["model"])
-    return Trained(model.eval(), kept["minutes"])
+    return Trained(mobilenet_v1_of(kept["model"]).eval(), kept["minutes"])
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MethodType
 
@@ -88,6 +88,13 @@ class MobileNetV1(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map normalised images [n, 3, 32, 32] to logits [n, classes]."""
         return self.classifier(self.pool(self.features(image)).flatten(1))
+
+
+def mobilenet_v1_of(state: Mapping[str, Tensor]) -> MobileNetV1:
+    """Make the network that a state is of, of its width."""
+    model = MobileNetV1(len(state["features.0.0.weight"]) / STEM)
+    model.load_state_dict(state)
+    return model.to(memory_format=torch.channels_last)
 
 
 class InvertedResidual(nn.Module):
