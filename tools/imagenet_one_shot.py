@@ -161,7 +161,8 @@ def table(results: dict[str, Any]) -> str:
         "`all`: channels rearranged, blocks chosen by second-order saliency, the others refitted. "
         "`spread`: as `all`, with zeros where the output moves least instead of alike in every "
         "layer. Recovered: of what magnitude loses. Every convolution without groups is pruned but "
-        "the first and, except by `spread`, the last, which has a third of the weights. "
+        "the first and, except by `spread`, the last, which has a third of the weights and is "
+        "refitted, too. 4x4 and 1x4 are blocks of int8 kernels; the networks here are f32. "
         "Made by `tools/imagenet_one_shot.py`.",
     ]
     found = results["rows"]

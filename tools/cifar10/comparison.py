@@ -369,12 +369,11 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    dense = next(row for row in rows if row.method == "dense")
     taught = [row for row in rows if f"--teacher {EMBEDDED}" in row.training]
     kinds = {
-        "dense, by width": [dense, *(row for row in taught if not row.pattern)],
+        "dense, by width": [row for row in taught if not row.pattern],
         **{
-            f"zeros in {pattern}": [
+            f"zeros in {pattern}, width 0.75": [
                 row for row in taught if (row.pattern, row.method) == (pattern, method)
             ]
             for pattern, method in (("4x1", "rearranged"), ("1x1", "in place"))
