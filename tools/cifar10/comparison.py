@@ -72,8 +72,8 @@ class Row:
 
     `method` is "rearranged" or "in place", refitted or trained; or "magnitude": neither rearranged
     nor refitted nor trained; or "dense"; or a dense network's width, such as "width 0.5". What is
-    pruned from that says so, too: "rearranged width 0.5". Time is predicted for `TARGET`, one
-    thread.
+    pruned from that says so, too: "rearranged width 0.5". Or it is the name of the embedded
+    network. Time is predicted for `TARGET`, one thread.
     """
 
     pattern: str
@@ -84,7 +84,7 @@ class Row:
     top1: float
     milliseconds: float
     file_bytes: int
-    minutes: float  # that it took to make
+    minutes: float  # that it took to make, if it was made here
     made: str
     training: str = ""  # options that matter, where it was trained
 
@@ -268,6 +268,15 @@ def prune_in_training(
     write_model(trainer.model, pruned, f"{sparsity:.0%} zeros in {pattern}" if sparsity else method)
 
 
+def embedded_key() -> tuple:
+    """Give the key of the network that ships, which has a recipe of its own."""
+    late, epochs = embedded.LATE_SPARSITY, embedded.SPARSE_EPOCHS + embedded.FIXED_EPOCHS
+    layers = pointwise_layers(embedded.load_dense_twin().model).values()
+    sizes = [layer.weight.numel() for layer in layers]
+    sparsity = np.average(embedded.by_layer(embedded.SPARSITY, late), weights=sizes)
+    return "1x1", round(float(sparsity), 2), late, EMBEDDED, epochs
+
+
 def measured(path: Path, key: tuple, options: argparse.Namespace, minutes: float) -> Row:
     """Evaluate a model file."""
     accuracy = gossamer.evaluate(gossamer.InferenceSession(path), options.validation)
@@ -281,7 +290,7 @@ def measured(path: Path, key: tuple, options: argparse.Namespace, minutes: float
         file_bytes=path.stat().st_size,
         minutes=round(minutes, 1),
         made=date.today().isoformat(),
-        training=trained_with(options) if key[-1] else "",
+        training=trained_with(options) if key[-1] and EMBEDDED not in key else "",
     )
 
 
@@ -307,17 +316,23 @@ def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
     rows = [Row(**row) for row in json.loads(kept.read_text())] if kept.exists() else []
     dense, pruned = options.out / "dense.goss", options.out / "pruned.goss"
     write_model(family.dense(), dense, "dense")
-    for key in [("", 0.0, 0.0, "dense", 0), *asked(options)]:
+    keys = [("", 0.0, 0.0, "dense", 0), *asked(options)]
+    if options.network == "mobilenet-v1":
+        keys.append(embedded_key())
+    for key in keys:
         if key in [row.key for row in rows]:
             continue
         begin = time.monotonic()
         if "dense" in key:
             pruned.write_bytes(dense.read_bytes())
+        elif EMBEDDED in key:
+            pruned.write_bytes(embedded.MODEL.read_bytes())
         elif key[-1]:
             prune_in_training(key, pruned, options, sets)
         else:
             prune_at_once(key, dense, pruned, options.train)
-        rows.append(measured(pruned, key, options, (time.monotonic() - begin) / 60))
+        minutes = 0.0 if EMBEDDED in key else (time.monotonic() - begin) / 60
+        rows.append(measured(pruned, key, options, minutes))
         print(rows[-1], flush=True)
         kept.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     text = table(rows, family, options.network)
@@ -353,7 +368,7 @@ def table(rows: Sequence[Row], family: Family, network: str) -> str:
                 f"| {zeros(row)} | {row.pattern} | {row.method} | {row.epochs} "
                 f"| {row.top1:.2%} | {100 * (dense.top1 - row.top1):.2f} "
                 f"| {dense.milliseconds / row.milliseconds:.2f} | {row.file_bytes:,} "
-                f"| {row.minutes} | {row.training} |"
+                f"| {row.minutes or ''} | {row.training} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -365,27 +380,26 @@ def zeros(row: Row) -> str:
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """Draw accuracy over time: of patterns and of dense networks that had the same teacher."""
+    """Draw accuracy over time: of networks that had the embedded one as teacher, and of that."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     taught = [row for row in rows if f"--teacher {EMBEDDED}" in row.training]
+    rearranged = [row for row in taught if row.pattern == "4x1"]
     kinds = {
-        "dense, by width": [row for row in taught if not row.pattern],
-        **{
-            f"zeros in {pattern}, width 0.75": [
-                row for row in taught if (row.pattern, row.method) == (pattern, method)
-            ]
-            for pattern, method in (("4x1", "rearranged"), ("1x1", "in place"))
-        },
-        "zeros in 4x1, width 1": [row for row in taught if row.method == "rearranged width 1"],
+        "dense, by width": ("-s", [row for row in taught if not row.pattern]),
+        "zeros in 4x1": ("-o", [row for row in rearranged if row.method == "rearranged"]),
+        "zeros in 1x1": ("-^", [row for row in taught if row.pattern == "1x1"]),
+        "zeros in 4x1, from width": ("v", [row for row in rearranged if "width" in row.method]),
+        "embedded network": ("*", [row for row in rows if row.method == EMBEDDED]),
     }
-    for kind, marker in zip(kinds, "so^v", strict=True):
-        points = longest_trained(kinds[kind])
+    for kind, (style, points) in kinds.items():
+        points = longest_trained(points)
         places = [(row.milliseconds, 100 * row.top1) for row in points]
-        (line,) = axes.plot(*np.reshape(places, (-1, 2)).T, marker=marker, label=kind)
+        (line,) = axes.plot(*np.reshape(places, (-1, 2)).T, style, label=kind)
         for row, place in zip(points, places, strict=True):
-            name = zeros(row) if row.sparsity else row.method
+            width = re.findall(r"width ([0-9.]+)", row.method)
+            name = " ".join([zeros(row), *width] if row.sparsity else width)
             axes.annotate(
                 name, place, (4, -11), textcoords="offset points", size=8, color=line.get_color()
             )
