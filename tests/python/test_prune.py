@@ -228,7 +228,7 @@ def test_kernels_and_flattened_images_are_pruned_too() -> None:
     report = gossamer.prune(model, None, sparsity=0.5, data=inputs, allocation="uniform")
     assert [layer.shape for layer in report.layers] == [(12, 8, 3, 3), (16, 192)]
     assert all(layer.error < layer.error_before for layer in report.layers)
-    assert any("more pictures" in note for note in report.notes), "8 rows for 192 weights"
+    assert any("few images (8) for 192 weights" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("added", [False, True])
