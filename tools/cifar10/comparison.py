@@ -390,7 +390,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         "dense, by width": ("-s", [row for row in taught if not row.pattern]),
         "zeros in 4x1": ("-o", [row for row in rearranged if row.method == "rearranged"]),
         "zeros in 1x1": ("-^", [row for row in taught if row.pattern == "1x1"]),
-        "zeros in 4x1, from width": ("v", [row for row in rearranged if "width" in row.method]),
+        "zeros in 4x1, of width": ("v", [row for row in rearranged if "width" in row.method]),
         "embedded network": ("*", [row for row in rows if row.method == EMBEDDED]),
     }
     for kind, (style, points) in kinds.items():
@@ -399,7 +399,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         (line,) = axes.plot(*np.reshape(places, (-1, 2)).T, style, label=kind)
         for row, place in zip(points, places, strict=True):
             width = re.findall(r"width ([0-9.]+)", row.method)
-            name = " ".join([zeros(row), *width] if row.sparsity else width)
+            name = " of ".join([zeros(row), *width] if row.sparsity else width)
             axes.annotate(
                 name, place, (4, -11), textcoords="offset points", size=8, color=line.get_color()
             )
