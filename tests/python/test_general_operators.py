@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import reference
@@ -197,7 +199,11 @@ def test_any_axes_are_reduced(data, shape, kind, keep, threads):
     words = (REDUCTIONS.index(kind), sum(1 << axis for axis in axes), int(keep))
     if kind == "product":
         shape = tuple(min(size, 3) for size in shape)
-    assert_agrees(one_node(Op.REDUCE, shape, attributes=words), threads=threads)
+    tolerance = 1e-5
+    if kind == "sum":  # numbers may cancel, what was rounded on the way does not
+        tolerance *= math.sqrt(math.prod(shape[axis] for axis in axes))
+    data = one_node(Op.REDUCE, shape, attributes=words)
+    assert_agrees(data, tolerance, threads=threads)
 
 
 @pytest.mark.parametrize("isa", gossamer.isas())
