@@ -270,11 +270,11 @@ def prune_in_training(
 
 def embedded_key() -> tuple:
     """Give the key of the network that ships, which has a recipe of its own."""
-    late, epochs = embedded.LATE_SPARSITY, embedded.SPARSE_EPOCHS + embedded.FIXED_EPOCHS
+    start = load_start(EMBEDDED)
     layers = pointwise_layers(embedded.load_dense_twin().model).values()
     sizes = [layer.weight.numel() for layer in layers]
-    sparsity = np.average(embedded.by_layer(embedded.SPARSITY, late), weights=sizes)
-    return "1x1", round(float(sparsity), 2), late, EMBEDDED, epochs
+    sparsity = round(float(np.average(start.sparsities, weights=sizes)), 2)
+    return "1x1", sparsity, embedded.LATE_SPARSITY, EMBEDDED, start.epochs
 
 
 def measured(path: Path, key: tuple, options: argparse.Namespace, minutes: float) -> Row:
