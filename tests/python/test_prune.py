@@ -210,6 +210,34 @@ def test_a_budget_of_time_is_met_by_prediction(dense: Path) -> None:
     assert again.milliseconds == pytest.approx(report.milliseconds)
 
 
+@pytest.mark.parametrize("budget", [{"speedup": 1.3}, {"sparsity": 0.8, "allocation": "cost"}])
+def test_budgets_are_met_where_zeros_were_there_and_channels_move(tmp_path: Path, budget) -> None:
+    path = tmp_path / "sparse.goss"
+    path.write_bytes(zoo.build("mobilenet_v1", sparsity=0.7, pattern="1x1", **SIZE))
+    content, report = pruned(path, **budget)
+    nodes = [node for node in read.read_graph(content, "").nodes if pack.has_matrix(node)][1:]
+    zeros = sum((node.inputs[1].data == 0).sum() for node in nodes)
+    assert any(layer.kept != layer.kept_in_place for layer in report.layers), "channels moved"
+    if "speedup" in budget:
+        assert report.milliseconds <= report.milliseconds_before / 1.3 * 1.001
+    else:
+        assert zeros >= 0.8 * sum(node.inputs[1].data.size for node in nodes)
+
+
+def test_putting_scores_back_is_in_the_budget(tmp_path: Path) -> None:
+    path = tmp_path / "wide.goss"
+    path.write_bytes(zoo.build("mobilenet_v1", sparsity=0.0, **SIZE | {"classes": 2000}))
+    content, report = pruned(path, speedup=2)
+    assert "take" in [node.op for node in read.read_graph(content, "").nodes]
+    assert report.milliseconds <= report.milliseconds_before / 2
+
+
+def test_a_budget_of_time_keeps_to_a_pattern_that_is_asked_for(dense: Path) -> None:
+    for pattern in ("8x1", "4x4"):
+        _, report = pruned(dense, speedup=1.2, pattern=pattern)
+        assert {layer.pattern for layer in report.layers} == {pattern}
+
+
 def test_a_budget_that_no_pruning_reaches_says_what_is_reachable(dense: Path) -> None:
     with pytest.raises(gossamer.InputError, match="fastest reachable"):
         gossamer.prune(dense, None, seconds=1e-7)
@@ -335,6 +363,28 @@ def test_scores_are_grouped_for_blocks_and_put_back(
         assert np.corrcoef(old, new)[0, 1] > 0.8
 
 
+def test_diagonal_saliency_is_what_the_output_loses() -> None:
+    random = np.random.default_rng(6)
+    weights = random.normal(size=(4, 3, 2, 1)).astype(np.float32)
+    x = random.normal(size=(6, 6)) @ random.normal(size=(6, 900))
+    x -= x.mean(axis=1, keepdims=True)
+    costs = saliency.diagonal(weights, x @ x.T)
+    for row, column in np.ndindex(4, 6):
+        lost = weights.reshape(4, 6)[row, column] * x[column]
+        assert costs.reshape(4, 6)[row, column] == pytest.approx((lost**2).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("pattern", ["4x1", "4x4"])
+def test_weights_go_by_the_saliency_that_is_asked_for(dense: Path, pattern: str) -> None:
+    options = {"sparsity": 0.5, "pattern": pattern, "data": images(8), "allocation": "uniform"}
+    found = {
+        kind: pruned(dense, saliency=kind, **options)[0]
+        for kind in ("reconstruction", "diagonal", "magnitude", None)
+    }
+    assert found["reconstruction"] == found[None]
+    assert len(set(found.values())) == 3
+
+
 def test_second_order_saliency_is_the_error_after_the_best_refit(monkeypatch) -> None:
     random = np.random.default_rng(4)
     weights = random.normal(size=(1, 6)).astype(np.float32)
@@ -407,6 +457,29 @@ def test_values_of_one_name_are_not_mixed_up() -> None:
     skipped = next(n for n in graph.nodes if n.output is node.inputs[3])
     skipped.output.name = node.inputs[0].name
     assert stage.before(node.name) is stage
+
+
+@pytest.mark.parametrize("names", ["abcde", "abbbe", "bbbbb"])
+def test_layers_of_one_name_are_not_mixed_up(names: str, tmp_path: Path) -> None:
+    """Names are for people: exporters repeat them, and one node may become several."""
+
+    def weights_of(names: str) -> list[np.ndarray]:
+        g = GraphBuilder(13, x=(1, 6, 8, 16))
+        g.random = np.random.default_rng(3)
+        x = g.node("Conv", "x", g.weights(8, 6, 1, 1), g.weights(8), name=names[0])
+        for name in names[1:4]:
+            x = g.node("Relu", g.node("Conv", x, g.weights(8, 8, 1, 1), g.weights(8), name=name))
+        # of matrices: also reshapes, before and behind
+        x = g.node("Relu", g.node("MatMul", x, g.weights(16, 16), name=names[4]))
+        x = g.node("MatMul", x, g.weights(16, 5), name=names[4])
+        random, target = np.random.default_rng(4), tmp_path / "out.goss"
+        inputs = [random.normal(size=(1, 6, 8, 16)).astype(np.float32) for _ in range(12)]
+        gossamer.prune(g.model(x), target, sparsity=0.5, data=inputs, allocation="uniform")
+        graph = read.read_graph(target.read_bytes(), "")
+        return [node.inputs[1].data for node in graph.nodes if pack.has_matrix(node)]
+
+    for found, wanted in zip(weights_of(names), weights_of("abcde"), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_moments_know_what_is_missing_beside_a_layer() -> None:
@@ -579,6 +652,10 @@ def test_a_single_black_picture_is_too_little_but_does_no_harm(tmp_path: Path) -
         ({"sparsity": 0.5, "speedup": 2.0}, "one of sparsity, seconds, speedup"),
         ({}, "one of sparsity, seconds, speedup"),
         ({"sparsity": 0.5, "allocation": "fair"}, "allocation: uniform"),
+        ({"speedup": 2.0, "allocation": "global"}, "'cost' for a budget of time"),
+        ({"sparsity": 0.5, "saliency": "size"}, "saliency: reconstruction, diagonal"),
+        ({"sparsity": 0.5, "saliency": "diagonal"}, "'diagonal' needs data"),
+        ({"sparsity": 0.5, "exclude": "nonsense"}, "'nonsense' is no layer"),
         ({"sparsity": 0.5, "limit": 0}, "limit: at least 1"),
         ({"sparsity": 0.5, "data": []}, "at least one picture or array"),
         (

@@ -27,7 +27,9 @@ def add_to(commands: Commands) -> None:
     budget.add_argument("--latency", metavar="TIME", help="what a run may take, such as 12ms")
     budget.add_argument("--speedup", type=float, help="how many times faster it is to run")
     parser.add_argument(
-        "--pattern", default="4x1", help="blocks, output x input channels (default: 4x1)"
+        "--pattern",
+        help="blocks, output x input channels (default: 4x1; with --latency and --speedup N x 1 as "
+        "it suits each layer)",
     )
     parser.add_argument(
         "--allocation",
@@ -44,6 +46,13 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--exclude", metavar="NODE", action="append", default=[], help="stays; may be repeated"
+    )
+    parser.add_argument(
+        "--saliency",
+        choices=("reconstruction", "diagonal", "magnitude"),
+        help="what tells which weights matter least: how a layer's output moves when they go and "
+        "the others make up for it, or when none does, or their size (default: the first with "
+        "--data, the last without)",
     )
     parser.add_argument(
         "--no-rearrange", action="store_true", help="leave the channels where they are"
@@ -70,6 +79,7 @@ def _run(options: argparse.Namespace) -> int:
         rearrange=not options.no_rearrange,
         reconstruct=not options.no_reconstruct,
         exclude=options.exclude,
+        saliency=options.saliency,
         target=options.target,
         costs=options.costs,
         metadata=metadata_of(options),

@@ -13,7 +13,7 @@ from ..errors import InputError, MissingFileError, ModelError, UnsupportedError
 from ..evaluation import pictures_in, spread
 from ..image import image_to_tensor
 from ..session import InferenceSession
-from . import importing, lower, passes, read, write
+from . import importing, lower, pack, passes, read, write
 from .ir import Graph
 
 
@@ -32,7 +32,7 @@ def read_network(
     Returns
     -------
     tuple
-        The graph, and the metadata.
+        The graph, whose nodes have names of their own, and the metadata.
 
     Raises
     ------
@@ -57,7 +57,25 @@ def read_network(
         texts = graph.metadata | texts
         passes.optimize(graph)
     _check(graph)
+    name_apart(graph)
     return graph, texts
+
+
+def name_apart(graph: Graph) -> None:
+    """Give each node a name of its own, by which it is found in copies of the graph.
+
+    What becomes several nodes lends its name to all of them; it stays that of the layer.
+    """
+    layers = [node for node in graph.nodes if pack.has_matrix(node)]
+    taken: set[str] = set()
+    for node in dict.fromkeys([*layers, *graph.nodes]):
+        base = node.name if node in layers or node.name not in taken else f"{node.name}.{node.op}"
+        name, number = base, 1
+        while name in taken:
+            number += 1
+            name = f"{base}.{number}"
+        node.name = name
+        taken.add(name)
 
 
 def _check(graph: Graph) -> None:

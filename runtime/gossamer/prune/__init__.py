@@ -20,7 +20,7 @@ def prune(
     dst: str | os.PathLike[str] | None,
     *,
     sparsity: float | None = None,
-    pattern: str = "4x1",
+    pattern: str | None = None,
     data: str | os.PathLike[str] | Iterable[Any] | None = None,
     limit: int = 256,
     allocation: str | None = None,
@@ -29,6 +29,7 @@ def prune(
     rearrange: bool = True,
     reconstruct: bool = True,
     exclude: Sequence[str] = (),
+    saliency: str | None = None,
     target: str = "wasm_relaxed",
     costs: str | os.PathLike[str] | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -57,7 +58,8 @@ def prune(
         Share of the layers' weights, 0 to below 1, that is to be zero.
     pattern
         Output x input channels that live or die together: "1x1", "2x1", "4x1", "8x1", ... Where it
-        does not divide a layer, the last blocks are smaller.
+        does not divide a layer, the last blocks are smaller. None: "4x1", or with a budget of time
+        N x 1 as it suits each layer.
     data
         What to calibrate with: a folder or tar file of pictures, or arrays like the model's input.
         Without it, weights go by their size alone, and none is refitted; a budget takes all layers
@@ -71,13 +73,18 @@ def prune(
         that with, which takes minutes for large networks, and "uniform" without.
     seconds, speedup
         Instead of `sparsity`: what a run on `target` may take, or how many times faster it is to
-        be. Pattern and sparsity of each layer are chosen so that the output moves least.
+        be. Sparsity and pattern of each layer are chosen so that the output moves least.
     rearrange
         Whether to rearrange channels.
     reconstruct
         Whether to refit what stays, where there is `data`.
     exclude
         Names of nodes that stay as they are, besides those that always do.
+    saliency
+        What tells which weights matter least. "reconstruction": how much the layer's output moves
+        when they go and the others make up for it, as if they were refitted. "diagonal": when no
+        other makes up for it. "magnitude": their squares. None: the first where there is `data`,
+        and the last without.
     target, costs
         As `convert` takes them: the instruction set to store and to predict for.
     metadata
@@ -125,7 +132,8 @@ def prune(
         raise MissingDependencyError(
             f"pruning needs the package '{error.name}'; run: pip install 'gossamer-nn[convert]'"
         ) from error
-    allocation = allocation or ("uniform" if data is None else "cost")
+    if sparsity is not None:
+        allocation = allocation or ("uniform" if data is None else "cost")
     return one_shot.run(
         src,
         dst,
@@ -135,6 +143,7 @@ def prune(
         rearranged=rearrange,
         refitted=reconstruct,
         exclude=exclude,
+        salience=saliency,
         costs=one_shot.load_costs(target, costs),
         metadata=metadata or {},
         weights=weights,

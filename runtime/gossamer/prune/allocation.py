@@ -19,7 +19,7 @@ from ..convert.cost_model import CostModel
 from ..convert.ir import Graph, Node
 from ..errors import InputError
 from . import knapsack
-from .pattern import Pattern, removal_order
+from .pattern import Pattern, keep_in_order, removal_order
 from .plan import LayerPlan
 
 PATTERNS = (Pattern(1), Pattern(2), Pattern(4), Pattern(8))
@@ -179,12 +179,12 @@ def candidates(
     for pattern in patterns:
         order = removal_order(saliency, pattern)
         for sparsity in SPARSITIES:
-            kept = order >= sparsity - 1e-12
-            stored = kept & (weights != 0)
+            keep = keep_in_order(order, sparsity)
+            stored = keep & (weights != 0)
             matrix = prediction.chosen_matrix(nodes[0], costs, stored)
             seconds = sum(prediction.node_seconds(node, costs, matrix) for node in nodes)
             if seconds < unpruned * (1 - pack.NOISE):
-                lost = total - float(saliency.sum(dtype=np.float64, where=kept))
+                lost = total - float(saliency.sum(dtype=np.float64, where=keep))
                 loss = float(error_curve(max(lost / total, 0.0) if total else 0.0))
                 plan = LayerPlan(pattern, sparsity)
                 found.append(Candidate(plan, seconds, int(np.count_nonzero(stored)), loss))

@@ -55,7 +55,7 @@ class ChannelMap:
         """What the output and the input channels of a layer's weights run over."""
         return self._axes[weights][0], self._axes[weights][1]
 
-    def reorder(self, orders: Sequence[np.ndarray]) -> None:
+    def reorder(self, orders: Sequence[np.ndarray]) -> list[str]:
         """Move channels in every constant of the graph, in place; put back those of loose nodes.
 
         Parameters
@@ -63,13 +63,21 @@ class ChannelMap:
         orders
             For each space the old number of the channel that becomes number i; the entry of its
             `Spaces.root` is taken.
+
+        Returns
+        -------
+        list of str
+            Names of the loose nodes that had to be put back.
         """
         for value, axes in self._axes.items():
             for axis, segments in axes.items():
                 places = self.spaces.places(segments, orders)
                 value.data = np.ascontiguousarray(value.data.take(places, axis))
-        for node, segments in self._loose.items():
-            _put_back(self._graph, node, self.spaces.places(segments, orders))
+        places = {node: self.spaces.places(axis, orders) for node, axis in self._loose.items()}
+        moved = [node for node, of in places.items() if (np.diff(of) != 1).any()]
+        for node in moved:
+            _put_back(self._graph, node, places[node])
+        return [node.name for node in moved]
 
     def of(self, value: Value) -> Segments:
         """What the channels of a node's input run over; those of a constant do not move."""
@@ -86,8 +94,6 @@ class ChannelMap:
 
 def _put_back(graph: Graph, node: Node, places: np.ndarray) -> None:
     """Give a node's channels behind it the order in which they were, at `places`, before."""
-    if (np.diff(places) == 1).all():
-        return
     output = node.output
     node.output = Value(f"{output.name}.moved", output.shape)
     back = np.argsort(places).astype(np.float32)

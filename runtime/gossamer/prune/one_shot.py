@@ -6,7 +6,7 @@ import copy
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from .sensitivity import ErrorCurve
 from .spaces import Layer, pose
 
 ALLOCATIONS = ("uniform", "global", "cost")
+SALIENCIES = ("reconstruction", "diagonal", "magnitude")
 __all__ = ["Budget", "load_costs", "quiet", "run"]
 MOST_MEASURED = 32  # inputs with which sensitivity is measured
 
@@ -39,28 +40,36 @@ Progress = Callable[[str, int, int], None]
 class Budget:
     """How much is to go, and where: the arguments of `gossamer.prune`."""
 
-    pattern: str
+    pattern: str | None
     sparsity: float | None
-    allocation: str
+    allocation: str | None
     seconds: float | None
     speedup: float | None
 
     def __post_init__(self) -> None:
-        asked = (self.sparsity, self.seconds, self.speedup)
-        given = sum(value is not None for value in asked)
-        if given != 1:
-            raise InputError(f"one of sparsity, seconds, speedup expected, found {given} of them")
+        asked = {"sparsity": self.sparsity, "seconds": self.seconds, "speedup": self.speedup}
+        given = [name for name, value in asked.items() if value is not None]
+        if len(given) != 1:
+            raise InputError(
+                f"one of sparsity, seconds, speedup expected, found {len(given)} of them"
+            )
         if self.sparsity is not None and not 0 <= self.sparsity < 1:
             raise InputError(f"sparsity: 0 to below 1 expected, found {self.sparsity!r}")
-        if self.allocation not in ALLOCATIONS:
+        if self.allocation not in (ALLOCATIONS if given[0] == "sparsity" else (None, "cost")):
             raise InputError(
-                f"allocation: {', '.join(ALLOCATIONS)} expected, found {self.allocation!r}"
+                f"allocation: {', '.join(ALLOCATIONS)} expected, and 'cost' for a budget of time; "
+                f"found {self.allocation!r}"
             )
 
     @property
     def blocks(self) -> Pattern:
-        """The pattern."""
-        return Pattern.parse(self.pattern)
+        """The pattern; the default one also where others may be chosen."""
+        return Pattern.parse(self.pattern or "4x1")
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """Those to choose from."""
+        return PATTERNS if self.sparsity is None and not self.pattern else (self.blocks,)
 
     @property
     def weighs_layers(self) -> bool:
@@ -102,6 +111,11 @@ class _Job:
         """Those of the layers that lose weights."""
         return [layer for layer in self.layers if layer.plan]
 
+    @property
+    def changing(self) -> list[_Weights]:
+        """Those that are refitted: also scores that make up for what is lost before them."""
+        return [layer for layer in self.layers if layer.plan or (layer.scores and self.pruned)]
+
     def moments(
         self, layers: Sequence[_Weights], dense: Stage, now: Stage, what: str
     ) -> dict[str, Moments]:
@@ -127,6 +141,7 @@ def run(
     rearranged: bool,
     refitted: bool,
     exclude: Sequence[str],
+    salience: str | None,
     costs: CostModel,
     metadata: Mapping[str, str],
     weights: str,
@@ -137,37 +152,31 @@ def run(
         raise InputError(f"limit: at least 1 expected, found {limit!r}")
     halved = halves.are_asked(weights)
     graph, texts = read_network(src, metadata)
-    layers = _prunable(graph, exclude, last=budget.weighs_layers)
     before = prediction.predict(graph, costs).seconds
     inputs = [] if data is None else samples(graph, texts, data, limit)
     refitted = refitted and bool(inputs)
+    layers = _prunable(graph, exclude, last=budget.weighs_layers)
     layers = [layer for layer in layers if refitted or not layer.whole]
     job = _Job(graph, copy.deepcopy(graph), layers, inputs, progress)
-    for layer in layers:
-        if len(layer.nodes) > 1:
-            names = ", ".join(node.name for node in layer.nodes)
-            job.notes.append(f"{names}: share their weights, which are pruned once")
-    if not inputs:
-        job.notes.append(
-            "without calibration data weights went by their size alone, and none was refitted"
-        )
-    seen = {}
-    if inputs:
-        whole = Stage(graph, inputs)
-        seen = job.moments(layers, whole, whole, "looking at activations")
-    _note_small_samples(job, seen)
-    saliencies = {
-        layer.name: _saliency(layer, seen.get(layer.name), budget.blocks)
-        for layer in layers
-        if not layer.whole
-    }
-    if budget.weighs_layers:
-        curves = _curves(job, saliencies, budget.blocks, refitted)
-        plans = _weigh(job, saliencies, budget, costs, curves)
-    else:
-        plans = _plan_alike(saliencies, budget)
-    _take_plans(job, plans)
-    saliencies = _rearrange(job, seen, rearranged)
+    _note_shared_weights(job)
+    seen = _look(job)
+    rule = _Saliency(salience or SALIENCIES[0 if inputs else -1], budget.blocks, seen)
+    saliencies = {layer.name: rule.of(layer) for layer in layers if not layer.whole}
+    curves = _curves(job, saliencies, budget.blocks, refitted) if budget.weighs_layers else None
+    _take_plans(job, _plan(job, saliencies, budget, costs, curves))
+    in_place = saliencies
+    if rearranged:
+        saliencies = _rearrange(job, rule, saliencies)
+    for node in graph.nodes:
+        for value in node.inputs:
+            value.pattern = None  # the storage is chosen anew
+    if rearranged and budget.weighs_layers and _costs_moved(job):
+        limit = before / budget.speedup if budget.speedup else budget.seconds
+        moved = replace(budget, speedup=None, seconds=limit)
+        _take_plans(job, _plan(job, saliencies, moved, costs, curves))
+    for layer in job.pruned:
+        layer.kept_in_place = _kept_share(in_place[layer.name], layer.plan)
+    _note_partial_blocks(job)
     if refitted:
         _refit(job, saliencies)
     else:
@@ -175,9 +184,6 @@ def run(
             layer.value.data = layer.before * _keep(
                 layer.before, saliencies[layer.name], layer.plan
             )
-    for node in graph.nodes:
-        for value in node.inputs:
-            value.pattern = None  # the storage is chosen anew
     if halved:
         halves.round_weights(graph)
     content = lower.lower(graph, texts, costs)
@@ -198,6 +204,7 @@ def _prunable(graph: Graph, exclude: Sequence[str], last: bool) -> list[_Weights
     """List the layers that may change; whether the last one may be pruned is up to the caller."""
     nodes = [node for node in graph.nodes if pack.has_matrix(node)]
     names = {node.name for node in nodes}
+    exclude = (exclude,) if isinstance(exclude, str) else exclude
     for name in exclude:
         if name not in names:
             raise InputError(
@@ -239,34 +246,101 @@ def _scoring(graph: Graph) -> set[Node]:
     return found
 
 
+def _note_shared_weights(job: _Job) -> None:
+    for layer in job.layers:
+        if len(layer.nodes) > 1:
+            names = ", ".join(node.name for node in layer.nodes)
+            job.notes.append(f"{names}: share their weights, which are pruned once")
+
+
 # ---- What goes ----------------------------------------------------------------------------------
 
 
-def _note_small_samples(job: _Job, seen: Mapping[str, Moments]) -> None:
-    for layer in job.layers if seen else ():
+def _look(job: _Job) -> dict[str, Moments]:
+    """Look at what the layers read, if there are inputs."""
+    if not job.inputs:
+        job.notes.append(
+            "without calibration data weights went by their size alone, and none was refitted"
+        )
+        return {}
+    whole = Stage(job.graph, job.inputs)
+    seen = job.moments(job.layers, whole, whole, "looking at activations")
+    for layer in job.layers:
         images, weights = seen[layer.name].images, layer.before[0].size
         if seen[layer.name].samples < weights:
             job.notes.append(
                 f"{layer.name}: calibrated with few images ({images}) for {weights} weights a row; "
                 "more would fit it better"
             )
+    return seen
 
 
-def _saliency(
-    layer: _Weights, seen: Moments | None, pattern: Pattern, places: np.ndarray | None = None
-) -> np.ndarray:
-    """Saliency of a layer's weights; that of their size where no moments were seen.
+@dataclass(frozen=True)
+class _Saliency:
+    """How the saliency of weights is told: one of `SALIENCIES`."""
 
-    `places` are those that its input channels had when they were seen, if they have moved since.
-    """
-    if seen is None:
-        return saliency.magnitude(layer.before)
-    inputs = reconstruction.covariance(seen.dense)
-    if places is not None:
-        elements = len(inputs) // len(places)  # of a channel in a column
-        index = (places[:, np.newaxis] * elements + np.arange(elements)).ravel()
-        inputs = inputs[np.ix_(index, index)]
-    return saliency.second_order(layer.before, inputs, seen.samples, pattern)
+    kind: str
+    pattern: Pattern
+    seen: Mapping[str, Moments]
+
+    def __post_init__(self) -> None:
+        if self.kind not in SALIENCIES:
+            raise InputError(f"saliency: {', '.join(SALIENCIES)} expected, found {self.kind!r}")
+        if self.kind != "magnitude" and not self.seen:
+            raise InputError(f"saliency: '{self.kind}' needs data; without, 'magnitude' is told")
+
+    @property
+    def counts_columns_alone(self) -> bool:
+        """Whether that of a weight does not depend on which columns share its block."""
+        return self.kind != "reconstruction" or self.pattern.columns == 1
+
+    def of(self, layer: _Weights) -> np.ndarray:
+        """Tell that of a layer's weights where its channels lay at first."""
+        return self._of(layer.before, layer.name, self.pattern)
+
+    def of_single_columns(self, layer: _Weights) -> np.ndarray:
+        """Tell what each element costs alone."""
+        return self._of(layer.before, layer.name, Pattern())
+
+    def moved(
+        self, values: np.ndarray, layer: _Weights, rows: np.ndarray, columns: np.ndarray
+    ) -> np.ndarray:
+        """Tell that of a layer whose channels have moved: from where, and what it was there."""
+        if self.counts_columns_alone:
+            return values.take(rows, 0).take(columns, 1)
+        return self._of(layer.before, layer.name, self.pattern, columns)
+
+    def _of(
+        self,
+        weights: np.ndarray,
+        name: str,
+        pattern: Pattern,
+        places: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """`places` are those that the input channels had when they were seen."""
+        if self.kind == "magnitude":
+            return saliency.magnitude(weights)
+        inputs = reconstruction.covariance(self.seen[name].dense)
+        if self.kind == "diagonal":
+            return saliency.diagonal(weights, inputs)
+        if places is not None:
+            elements = len(inputs) // len(places)  # of a channel in a column
+            index = (places[:, np.newaxis] * elements + np.arange(elements)).ravel()
+            inputs = inputs[np.ix_(index, index)]
+        return saliency.second_order(weights, inputs, self.seen[name].samples, pattern)
+
+
+def _plan(
+    job: _Job,
+    saliencies: Mapping[str, np.ndarray],
+    budget: Budget,
+    costs: CostModel,
+    curves: Mapping[str, ErrorCurve] | None,
+) -> Mapping[str, LayerPlan]:
+    """Say what is to go of each layer."""
+    if budget.weighs_layers:
+        return _weigh(job, saliencies, budget, costs, curves)
+    return _plan_alike(saliencies, budget)
 
 
 def _plan_alike(saliencies: Mapping[str, np.ndarray], budget: Budget) -> dict[str, LayerPlan]:
@@ -292,7 +366,7 @@ def _weigh(
         seconds=budget.seconds,
         speedup=budget.speedup,
         sparsity=budget.sparsity,
-        patterns=PATTERNS if budget.sparsity is None else (budget.blocks,),
+        patterns=budget.patterns,
         error_curves=curves,
     )
     if chosen.note:
@@ -347,24 +421,24 @@ def _split(job: _Job) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.nd
 
 
 def _take_plans(job: _Job, plans: Mapping[str, LayerPlan]) -> None:
-    """Say of each layer what is to go; layers that stay as they are leave the job.
-
-    Scores that keep all weights do not: they can make up for what the layers before them lose.
-    """
+    """Say of each layer what is to go."""
     for layer in job.layers:
         plan = plans.get(layer.name)
         layer.plan = plan if plan and plan.sparsity > 0 else None
-        if layer.plan and not layer.plan.pattern.divides(layer.before.shape):
+
+
+def _note_partial_blocks(job: _Job) -> None:
+    for layer in job.pruned:
+        if not layer.plan.pattern.divides(layer.before.shape):
             job.notes.append(
                 f"{layer.name}: blocks of {layer.plan.pattern} do not divide "
                 f"{' × '.join(map(str, layer.before.shape[:2]))} weights; the last ones are smaller"
             )
-    if not job.pruned:
-        job.layers = []
-    job.layers = [layer for layer in job.layers if layer.plan or layer.scores]
 
 
-def _rearrange(job: _Job, seen: Mapping[str, Moments], wanted: bool) -> dict[str, np.ndarray]:
+def _rearrange(
+    job: _Job, rule: _Saliency, saliencies: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Move channels in the network and in its dense twin; give the saliencies then.
 
     Scores may move, too, where they lie in blocks: classes that need the same inputs are often
@@ -373,42 +447,49 @@ def _rearrange(job: _Job, seen: Mapping[str, Moments], wanted: bool) -> dict[str
     What a block of several columns costs depends on how its columns go together, so channels are
     grouped by what each weight costs alone, and the blocks are weighed anew.
     """
-    loose = [layer.name for layer in job.pruned if wanted and _groups_scores(layer)]
+    loose = [layer.name for layer in job.pruned if _groups_scores(layer)]
     channels, twin = ChannelMap(job.graph, loose), ChannelMap(job.dense, loose)
-    saliencies, layers = {}, []
+    layers = []
     for layer in job.pruned:
-        pattern, sparsity = layer.plan.pattern, layer.plan.sparsity
-        moments = seen.get(layer.name)
-        values = saliencies[layer.name] = _saliency(layer, moments, pattern)
-        layer.kept_in_place = share(values, keep_mask(values, pattern, sparsity))
-        if wanted:
-            alone = values if pattern.columns == 1 else _saliency(layer, moments, Pattern())
-            axes = channels.axes(layer.value)
-            layers.append(Layer(layer.name, *axes, element_saliency(alone), pattern, sparsity))
-    if not wanted:
-        return saliencies
+        alone = rule.counts_columns_alone
+        values = saliencies[layer.name] if alone else rule.of_single_columns(layer)
+        asked = element_saliency(values), layer.plan.pattern, layer.plan.sparsity
+        layers.append(Layer(layer.name, *channels.axes(layer.value), *asked))
     spaces, matrices = pose(channels.spaces, layers)
     job.progress("rearranging channels", 0, 1)
     orders = rearrange(spaces, matrices)
-    job.notes += [
-        f"{name}: its outputs were moved, too; a `take` behind it puts them back" for name in loose
-    ]
     job.progress("rearranging channels", 1, 1)
-    channels.reorder(orders)
     twin.reorder(orders)
+    job.notes += [
+        f"{name}: its outputs were moved, too; a `take` behind it puts them back"
+        for name in channels.reorder(orders)
+    ]
+    moved = {}
     for layer in job.layers:
         layer.before = layer.value.data
-    for layer in job.pruned:
-        _, columns = channels.axes(layer.value)
-        places = channels.spaces.places(columns, orders)
-        moments = seen.get(layer.name)
-        saliencies[layer.name] = _saliency(layer, moments, layer.plan.pattern, places)
-    return saliencies
+        if layer.name in saliencies:
+            places = (channels.spaces.places(a, orders) for a in channels.axes(layer.value))
+            moved[layer.name] = rule.moved(saliencies[layer.name], layer, *places)
+    return moved
+
+
+def _costs_moved(job: _Job) -> bool:
+    """Whether layers do not take what they were weighed with, now that channels have moved.
+
+    Zeros that were there lie in other blocks then, and scores are put back.
+    """
+    moved = any((layer.before == 0).any() for layer in job.layers)
+    return moved or any(node.op == "take" for node in job.graph.nodes)
 
 
 def _groups_scores(layer: _Weights) -> bool:
     """Whether a layer's outputs are the network's, and weights of several of them go together."""
     return layer.scores and layer.plan.pattern.rows > 1 and len(layer.nodes) == 1
+
+
+def _kept_share(values: np.ndarray, plan: LayerPlan) -> float:
+    """Share of the saliency that stays."""
+    return share(values, keep_mask(values, plan.pattern, plan.sparsity))
 
 
 def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarray:
@@ -422,9 +503,9 @@ def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarra
 def _refit(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
     """Prune and refit layer by layer: each reads what those before it compute by then."""
     dense, now = Stage(job.dense, job.inputs), Stage(job.graph, job.inputs)
-    for number, layer in enumerate(job.layers, start=1):
+    for number, layer in enumerate(job.changing, start=1):
         dense, now = dense.before(layer.name), now.before(layer.name)
-        what = f"refitting layer {number} of {len(job.layers)}"
+        what = f"refitting layer {number} of {len(job.changing)}"
         moments = job.moments([layer], dense, now, what)
         _refit_layer(layer, saliencies.get(layer.name), moments[layer.name])
         if not layer.plan:

@@ -114,7 +114,7 @@ def removal_order(saliency: np.ndarray, pattern: Pattern) -> np.ndarray:
 
 
 def keep_mask(saliency: np.ndarray, pattern: Pattern, sparsity: float) -> np.ndarray:
-    """Choose the weights of a layer that stay.
+    """Choose the weights of a layer that stay: at least those of one block.
 
     Parameters
     ----------
@@ -123,11 +123,16 @@ def keep_mask(saliency: np.ndarray, pattern: Pattern, sparsity: float) -> np.nda
     pattern
         Blocks of which the least salient go.
     sparsity
-        Share of the weights, 0 to 1, that at least goes; the nearest number of whole blocks.
+        Share of the weights, 0 to 1, that at least goes, where more than one block is left.
 
     Returns
     -------
     ndarray of bool
         Like `saliency`; a block is all True or all False.
     """
-    return removal_order(saliency, pattern) >= sparsity - 1e-12
+    return keep_in_order(removal_order(saliency, pattern), sparsity)
+
+
+def keep_in_order(order: np.ndarray, sparsity: float) -> np.ndarray:
+    """Choose as `keep_mask` does, by what `removal_order` gives."""
+    return order >= min(sparsity - 1e-12, order.max())

@@ -17,6 +17,23 @@ def magnitude(weights: np.ndarray) -> np.ndarray:
     return weights.astype(np.float64) ** 2
 
 
+def diagonal(weights: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """Say how much a layer's output varies less when a weight goes and no other makes up for it.
+
+    Optimal brain damage (LeCun, Denker, Solla 1989): the diagonal of the second derivatives, which
+    is the variance of what a weight multiplies.
+
+    Parameters
+    ----------
+    weights
+        (M, C, ...).
+    inputs
+        Covariance of what each column multiplies, (C * ..., C * ...).
+    """
+    matrix = as_matrix(weights).astype(np.float64)
+    return (matrix**2 * np.diag(inputs)).reshape(weights.shape)
+
+
 def second_order(
     weights: np.ndarray, inputs: np.ndarray, samples: int, pattern: Pattern
 ) -> np.ndarray:
