@@ -145,6 +145,8 @@ def evaluate(
         does not know; the reference has other classes.
     ImageError
         A picture cannot be decoded: accuracy over the rest would be another figure.
+    ModelError
+        The model answers NaN.
     MissingFileError, OSError
         `data` is not there; it cannot be read.
     """
@@ -307,7 +309,7 @@ def pictures_in(data: Path) -> Iterator[list[Picture]]:
     """List the pictures in a folder, or in a tar file while it is open, in a fixed order."""
     if data.is_dir():
         root = data.resolve()
-        paths = sorted(path for path in root.rglob("*") if _is_picture(path.name))
+        paths = sorted(p for p in root.rglob("*") if _is_picture(p.name) and p.is_file())
         yield [
             Picture(path.relative_to(root.parent).as_posix(), partial(path.open, "rb"))
             for path in paths

@@ -115,7 +115,7 @@ def classify(session: InferenceSession, image: Any, top: int = 5) -> list[Predic
     InputError, ImageError, MissingDependencyError, OSError
         As `image_to_tensor`.
     ModelError
-        The model has another number of labels than of classes.
+        The model has another number of labels than of classes, or answers NaN.
     """
     if top < 1:
         raise InputError(f"top: {top} found, at least 1 expected")
@@ -126,9 +126,14 @@ def classify(session: InferenceSession, image: Any, top: int = 5) -> list[Predic
 
 def class_probabilities(session: InferenceSession, image: Any) -> list[float]:
     """Run a classifier on a photo; one probability a class, in the model's order."""
-    tensor = image_to_tensor(image, session)
-    (values,) = session.run([_class_output(session).name], {_image_input(session).name: tensor})
+    tensor, output = image_to_tensor(image, session), _class_output(session).name
+    (values,) = session.run([output], {_image_input(session).name: tensor})
     scores = memoryview(values).cast("B").cast("f").tolist()
+    if any(map(math.isnan, scores)):
+        raise ModelError(
+            f"{_name(image)}: a number for each class expected in the model's output '{output}', "
+            "found NaN; its numbers overflow on the way: train or export it again"
+        )
     return scores if session.layers()[-1].op == "softmax" else _softmax(scores)
 
 
@@ -220,9 +225,9 @@ def _pixels(image: Any) -> memoryview:
         if not os.path.exists(image):
             raise MissingFileError(errno.ENOENT, "no such picture", str(image))
         with open(image, "rb") as file:
-            return _decode(file, str(Path(image)))
+            return _decode(file, _name(image))
     if hasattr(image, "read"):
-        return _decode(image, str(getattr(image, "name", "the picture")))
+        return _decode(image, _name(image))
     if hasattr(image, "getexif"):
         with _image_errors("the picture"):
             return _rgb(image)
@@ -241,6 +246,13 @@ def _pixels(image: Any) -> memoryview:
     if view.nbytes == 0:
         raise InputError(f"image: shape {list(view.shape)} has no pixels")
     return view
+
+
+def _name(image: Any) -> str:
+    """What messages call an image."""
+    if isinstance(image, (str, os.PathLike)):
+        return str(Path(image))
+    return str(getattr(image, "name", "the picture"))
 
 
 def _decode(file: BinaryIO, name: str) -> memoryview:

@@ -53,6 +53,21 @@ def shares(accuracy: Accuracy) -> tuple[float, float, int]:
     return accuracy.top1, accuracy.top5, accuracy.n
 
 
+def test_an_answer_that_is_none_is_an_error(tmp_path: Path) -> None:
+    overflows = InferenceSession(tiny_models.colours(softmax=False, image_scale="3e38 3e38 3e38"))
+    data = write(tmp_path / "data", FOLDERS)
+    with pytest.raises(gossamer.ModelError, match=r"0\.png: a number for each class .*found NaN"):
+        evaluate(overflows, data)
+
+
+def test_folders_that_are_called_like_pictures_are_looked_into(
+    tmp_path: Path, colours: InferenceSession
+) -> None:
+    data = write(tmp_path / "data", {f"holidays.jpg/{name}": FOLDERS[name] for name in FOLDERS})
+    (data / "gone.png").symlink_to(data / "nowhere.png")
+    assert shares(evaluate(colours, data)) == (0.75, 1.0, 4)
+
+
 @pytest.mark.parametrize("name", ["data", "data.tar", "data.tar.gz"])
 def test_folders_name_the_class(tmp_path: Path, colours: InferenceSession, name: str) -> None:
     data = write(tmp_path / name, FOLDERS)

@@ -1,9 +1,11 @@
 """Pruning while a PyTorch model trains."""
 
 import copy
+import io
 import logging
 import subprocess
 import sys
+from types import MethodType
 
 import numpy as np
 import onnx
@@ -279,19 +281,49 @@ def test_a_model_that_cannot_be_traced_is_pruned_without_rearrangement():
     assert pruner.report().zeros == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_layer_with_a_forward_of_its_own_is_pruned_in_place_and_noted():
-    class Own(nn.Conv2d):
-        def forward(self, image):
-            return super().forward(image) + 0
+def amplified(conv, image):
+    """A convolution whose channels are not alike."""
+    return nn.Conv2d.forward(conv, image) * torch.arange(8, device=image.device).reshape(8, 1, 1)
 
+
+class Own(nn.Conv2d):
+    forward = amplified
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_layer_with_a_forward_of_its_own_is_pruned_in_place_and_noted(alone: bool):
+    """Of its class, or `alone` of all layers of PyTorch's own class."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 8, 1), Own(8, 8, 1), nn.Conv2d(8, 8, 1))
+    if alone:
+        model[1] = nn.Conv2d(8, 8, 1)
+        model[1].forward = MethodType(amplified, model[1])
     pruner = Pruner(model, "4x1", CubicSchedule(0.5), optimizer=momentum(model))
     model(torch.zeros(1, 3, 4, 4))
     pruner.step()
     (note,) = pruner.notes
     assert note.endswith("with a forward or hooks of their own: 1")
     assert pruner.report().zeros == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("forward_first", [False, True])
+def test_a_model_is_saved_whole_while_it_is_being_pruned(trained, forward_first: bool):
+    model, optimizer = trained
+    pruner = Pruner(model, "4x1", CubicSchedule(0.5, end=20), optimizer=optimizer)
+    if forward_first:
+        model(torch.zeros(1, 3, 8, 8))
+    saved = io.BytesIO()
+    torch.save(model, saved)
+    train(model, optimizer, pruner, steps=1)
+    assert pruner.notes == [], "channels were rearranged"
+    torch.save(model, io.BytesIO())
+    saved.seek(0)
+    assert accuracy(torch.load(saved, weights_only=False)) > 0.95
+
+
+def test_an_optimizer_of_another_model_is_refused(trained):
+    with pytest.raises(gossamer.InputError, match="optimizer: the one that trains the model"):
+        Pruner(trained[0], "4x1", CubicSchedule(0.5), optimizer=momentum(tiny()))
 
 
 def test_masks_before_any_forward_pass_are_laid_without_rearrangement():
@@ -679,6 +711,10 @@ def test_sparsity_grows_along_the_cubic_schedule(sparsity, begin, length, every)
         ({"begin": 5, "end": 4}, "0 <= begin <= end expected, found begin=5, end=4"),
         ({"begin": -1}, "0 <= begin <= end"),
         ({"every": 0}, "every: at least 1 step"),
+        ({"every": float("nan")}, "every: whole steps expected, found nan"),
+        ({"end": 39.6}, "end: whole steps expected, found 39.6; round it"),
+        ({"begin": 2.5, "end": 40}, "begin: whole steps expected, found 2.5"),
+        ({"end": float("inf")}, "end: whole steps expected, found inf"),
     ],
 )
 def test_schedules_that_do_not_fit_are_named(arguments, message):

@@ -123,6 +123,7 @@ class Pruner:
         self._regrowth = regrowth
         self._optimizer = optimizer
         self._layers = select_layers(self._model, pattern, exclude, sparsities, self.notes)
+        _check_optimizer(optimizer, self._layers)
         self._kept: dict[str, tuple[float, float]] = {}  # by layer: in place, rearranged
         self._finished = False
         for layer in self._layers:
@@ -138,9 +139,10 @@ class Pruner:
             self.notes.append(
                 "channels are not rearranged: pass the optimizer, whose state must move along"
             )
-        self._inputs: list[list[object]] = []
+        self._first = _FirstInputs()
         if self._rearranges:
-            self._handles.append(_record_inputs(self._model, self._inputs))
+            hook = self._model.register_forward_pre_hook(self._first, with_kwargs=True)
+            self._handles.append(hook)
         for note in self.notes:
             _log.warning(note)
 
@@ -270,11 +272,11 @@ class Pruner:
 
     def _rearrange(self) -> None:
         """Move channels so that the final masks keep more; say so if they cannot move."""
-        if not self._inputs:
+        if self._first.inputs is None:
             self._note("channels are not rearranged: the model has not run before the first masks")
             return
         try:
-            channels = trace_channels(self._model, self._inputs[0])
+            channels = trace_channels(self._model, self._first.inputs)
         except UnsupportedError as error:
             self._note(f"channels are not rearranged: {error}")
             return
@@ -311,6 +313,18 @@ class Pruner:
     def _note(self, note: str) -> None:
         self.notes.append(note)
         _log.warning(note)
+
+
+class _FirstInputs:
+    """A hook that keeps the shapes of the first forward pass's arguments; can be pickled."""
+
+    inputs: list[object] | None = None
+
+    def __call__(self, model: nn.Module, positional: tuple, named: dict) -> None:
+        if self.inputs is None:
+            bound = inspect.signature(model.forward).bind(*positional, **named)
+            bound.apply_defaults()
+            self.inputs = without_data(list(bound.arguments.values()))
 
 
 def _axes(channels: ChannelMap, layer: PrunedLayer) -> list[Segments | None]:
@@ -353,14 +367,10 @@ def _unwrap(model: nn.Module) -> nn.Module:
     return _unwrap(model.module) if isinstance(model, parallel) else model
 
 
-def _record_inputs(model: nn.Module, inputs: list[list[object]]):
-    """Keep the shapes of the first forward pass's arguments."""
-    signature = inspect.signature(model.forward)
-
-    def record(module: nn.Module, positional: tuple, named: dict) -> None:
-        if not inputs:
-            bound = signature.bind(*positional, **named)
-            bound.apply_defaults()
-            inputs.append(without_data(list(bound.arguments.values())))
-
-    return model.register_forward_pre_hook(record, with_kwargs=True)
+def _check_optimizer(optimizer: torch.optim.Optimizer | None, layers: list[PrunedLayer]) -> None:
+    groups = optimizer.param_groups if optimizer else ()
+    steps = {id(parameter) for group in groups for parameter in group["params"]}
+    if optimizer and not any(id(layer.weight) in steps for layer in layers):
+        raise InputError(
+            "optimizer: the one that trains the model expected, found one of other parameters"
+        )

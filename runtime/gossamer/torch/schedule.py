@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from ..errors import InputError
@@ -42,7 +41,11 @@ class CubicSchedule:
             raise InputError(f"sparsity: above 0 and below 1 expected, found {self.sparsity!r}")
         if not 0 <= self.initial <= self.sparsity:
             raise InputError(f"initial: 0 to {self.sparsity} expected, found {self.initial!r}")
-        if not 0 <= self.begin <= self.end < math.inf:
+        steps = {"begin": self.begin, "end": self.end, "every": self.every}
+        for name, step in steps.items():
+            if not float(step).is_integer():
+                raise InputError(f"{name}: whole steps expected, found {step!r}; round it")
+        if not 0 <= self.begin <= self.end:
             raise InputError(
                 f"steps: 0 <= begin <= end expected, found begin={self.begin}, end={self.end}"
             )

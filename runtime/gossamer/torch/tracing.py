@@ -144,7 +144,7 @@ class _Walk:
                 return lambda node: rule(node, module)
             self._refuse_parameters(parameters)
             name = type(module).__name__
-            if module._forward_hooks or module._forward_pre_hooks or parameters:
+            if _computes_otherwise(module) or parameters:
                 return None
         elif node.op == "call_method":
             name = node.target
@@ -173,7 +173,7 @@ class _Walk:
         return None
 
     def _layer_rule(self, module: nn.Module) -> Callable[[fx.Node, nn.Module], Layout] | None:
-        if module._forward_hooks or module._forward_pre_hooks:
+        if _computes_otherwise(module):
             return None
         if not {"weight", "bias"} <= module._parameters.keys():  # one is computed from others
             return None
@@ -377,6 +377,11 @@ def without_data(value: object) -> object:
     if isinstance(value, dict):
         return {key: without_data(item) for key, item in value.items()}
     return value
+
+
+def _computes_otherwise(module: nn.Module) -> bool:
+    """Whether a module has hooks or a forward of its own, unlike others of its class."""
+    return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module))
 
 
 def _is_torch(function: Callable) -> bool:
