@@ -7,7 +7,8 @@ through `gossamer.torch.Pruner`, or at once through `gossamer.prune`.
 
 Run again with the same options after an interruption: training continues after the last finished
 epoch and gives the same weights. Augmentation, order and schedule depend only on the seed, the
-phase and the epoch. Validation images choose nothing: each result is that of the last epoch.
+phase and the epoch. Each result is that of the last epoch, not of the best one; recipes were chosen
+by validation images.
 
 Needs ``torch tqdm ai-edge-litert`` and ``gossamer-nn[bench,convert,image,torch]``.
 ``MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296`` in the environment makes an

@@ -4,7 +4,8 @@ One row for each pattern, sparsity, with and without rearrangement, pruned at on
 refitting to some training images) or trained; and one for each width of a dense network, fewer
 channels being the other way to a faster one. Zeros are spread alike over all pointwise layers,
 or with more of them in the last two, which hold half of the weights. Rows are kept in
-``tools/results`` as soon as they are there; those that are there are not made again.
+``tools/results`` as soon as they are there; those that are there are not made again. Their
+networks are kept as ``.goss`` files beside the checkpoints, for ``tools/validate_costs.py``.
 """
 
 from __future__ import annotations
@@ -314,7 +315,7 @@ def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
     RESULTS.mkdir(exist_ok=True)
     kept = RESULTS / f"{family.results}.json"
     rows = [Row(**row) for row in json.loads(kept.read_text())] if kept.exists() else []
-    dense, pruned = options.out / "dense.goss", options.out / "pruned.goss"
+    dense = options.out / "dense.goss"
     write_model(family.dense(), dense, "dense")
     keys = [("", 0.0, 0.0, "dense", 0), *asked(options)]
     if options.network == "mobilenet-v1":
@@ -322,7 +323,7 @@ def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
     for key in keys:
         if key in [row.key for row in rows]:
             continue
-        begin = time.monotonic()
+        begin, pruned = time.monotonic(), options.out / f"{checkpoint_name(*key)}.goss"
         if "dense" in key:
             pruned.write_bytes(dense.read_bytes())
         elif EMBEDDED in key:

@@ -25,7 +25,8 @@ class LayerReport:
         Shares of the layer's saliency that stay, and that would have stayed without rearrangement.
     error_before, error
         Squared error of the layer's output over its variance, on the calibration inputs: as pruned,
-        and as refitted. None without calibration.
+        and as refitted. None without calibration. Refitted weights are scaled so that the output
+        varies as much as before, so that the second may be the larger one where little was lost.
     storage
         What the converter chooses, and why.
     """
