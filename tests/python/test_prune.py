@@ -584,6 +584,7 @@ def test_a_share_that_cannot_be_reached_by_cost_is_refused_with_the_way_out() ->
 def test_a_share_of_zeros_is_reached_in_the_pattern_that_is_asked_for(dense: Path) -> None:
     _, report = pruned(dense, sparsity=0.3, pattern="2x1", allocation="cost")
     assert {layer.pattern for layer in report.layers} == {"2x1"}
+    assert 0.3 <= report.zeros < 0.32, "of all layers to choose from"
 
 
 def chain(*weights: tuple[int, ...] | str, size: int = 6) -> onnx.ModelProto:

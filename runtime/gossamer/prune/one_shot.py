@@ -568,11 +568,11 @@ def _report(
                 storage=choice.reason,
             )
         )
-    weights = sum(layer.before.size for layer in job.pruned)
-    zeros = sum(int((layer.value.data == 0).sum()) for layer in job.pruned)
+    weights = [layer.value.data for layer in job.layers if not layer.whole]
+    zeros = sum(int((data == 0).sum()) for data in weights)
     return PruneReport(
         layers=tuple(reports),
-        zeros=zeros / weights if weights else 0.0,
+        zeros=zeros / sum(data.size for data in weights),
         milliseconds_before=1000 * before,
         milliseconds=1000 * after,
         target=costs.target,

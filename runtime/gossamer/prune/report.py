@@ -52,7 +52,7 @@ class PruneReport:
     layers
         That were pruned, in execution order.
     zeros
-        Share of these layers' weights that is zero now.
+        Share of the weights that is zero now, of all layers that the budget was for.
     milliseconds_before, milliseconds
         Predicted time of a run on `target`, one thread.
     target
@@ -95,7 +95,8 @@ class PruneReport:
         speed = self.milliseconds_before / self.milliseconds
         lines += [
             "",
-            f"{self.zeros:.1%} of these layers' weights are zero; {self.file_bytes:,} bytes",
+            f"{self.zeros:.1%} of the weights of all layers to choose from are zero; "
+            f"{self.file_bytes:,} bytes",
             f"predicted for {self.target}, one thread: {self.milliseconds:.2f} ms, "
             f"{self.milliseconds_before:.2f} before, {speed:.2f} times as fast",
             *(f"note: {note}" for note in self.notes),
