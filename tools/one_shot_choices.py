@@ -22,10 +22,9 @@ import numpy as np
 import gossamer
 from gossamer.convert import lower
 from gossamer.convert.network import read_network, samples
-from gossamer.prune import one_shot, rearrangement
+from gossamer.prune import one_shot, rearrangement, saliency
 from gossamer.prune.channels import ChannelMap
 from gossamer.prune.pattern import Pattern, element_saliency
-from gossamer.prune.saliency import magnitude
 from gossamer.prune.sensitivity import without_softmax
 from gossamer.prune.spaces import Layer, pose
 
@@ -54,9 +53,7 @@ SPREADS = {
     "speedup=2, output taken to move alike": {"speedup": 2, "alike": True},
     "uniform, as fast as that": UNIFORM | {"sparsity": 0.565},
 }
-SALIENCIES = {
-    kind: HALF | {"allocation": "uniform", "saliency": kind} for kind in one_shot.SALIENCIES
-}
+SALIENCIES = {kind: HALF | {"allocation": "uniform", "saliency": kind} for kind in saliency.KINDS}
 ARRANGEMENTS = {
     f"{sparsity:.0%}, {name}": UNIFORM | {"sparsity": sparsity} | order
     for sparsity in (0.3, 0.5, 0.8)
@@ -110,7 +107,7 @@ def exactness(model: Path, options: argparse.Namespace) -> dict[str, float]:
         Layer(
             layer.name,
             *channels.axes(layer.value),
-            element_saliency(magnitude(layer.before)),
+            element_saliency(saliency.magnitude(layer.before)),
             Pattern(4),
             0.5,
         )

@@ -145,7 +145,7 @@ def test_blocks_that_go_are_the_least_salient_where_channels_lie_then(
 
     def record(layer: one_shot._Weights, values: np.ndarray | None, moments: Moments) -> None:
         if layer.plan:
-            blocks, inputs = layer.plan.pattern, reconstruction.covariance(moments.dense)
+            blocks, inputs = layer.plan.pattern, activations.covariance(moments.dense)
             expected = saliency.second_order(layer.before, inputs, moments.samples, blocks)
             np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6 * expected.max())
             laid.append(layer.name)

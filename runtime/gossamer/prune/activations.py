@@ -72,6 +72,11 @@ class Moments:
         )
 
 
+def covariance(sums: np.ndarray) -> np.ndarray:
+    """Covariance, times the number of columns, from sums with those of a constant 1 behind them."""
+    return sums[:-1, :-1] - np.outer(sums[:-1, -1], sums[-1, :-1]) / sums[-1, -1]
+
+
 @dataclass(frozen=True)
 class Stage:
     """The rest of a network, and what it starts from.

@@ -29,7 +29,6 @@ from .sensitivity import ErrorCurve
 from .spaces import Layer, pose
 
 ALLOCATIONS = ("uniform", "global", "cost")
-SALIENCIES = ("reconstruction", "diagonal", "magnitude")
 __all__ = ["Budget", "load_costs", "quiet", "run"]
 MOST_MEASURED = 32  # inputs with which sensitivity is measured
 
@@ -160,8 +159,10 @@ def run(
     job = _Job(graph, copy.deepcopy(graph), layers, inputs, progress)
     _note_shared_weights(job)
     seen = _look(job)
-    rule = _Saliency(salience or SALIENCIES[0 if inputs else -1], budget.blocks, seen)
-    saliencies = {layer.name: rule.of(layer) for layer in layers if not layer.whole}
+    rule = saliency.Rule(salience or saliency.KINDS[0 if inputs else -1], budget.blocks, seen)
+    saliencies = {
+        layer.name: rule.of(layer.name, layer.before) for layer in layers if not layer.whole
+    }
     curves = _curves(job, saliencies, budget.blocks, refitted) if budget.weighs_layers else None
     _take_plans(job, _plan(job, saliencies, budget, costs, curves))
     in_place = saliencies
@@ -170,7 +171,8 @@ def run(
     for node in graph.nodes:
         for value in node.inputs:
             value.pattern = None  # the storage is chosen anew
-    if rearranged and budget.weighs_layers and _costs_moved(job):
+    if rearranged and budget.weighs_layers:
+        # Blocks keep more now, zeros that were there lie in others, and scores are put back.
         limit = before / budget.speedup if budget.speedup else budget.seconds
         moved = replace(budget, speedup=None, seconds=limit)
         _take_plans(job, _plan(job, saliencies, moved, costs, curves))
@@ -273,61 +275,6 @@ def _look(job: _Job) -> dict[str, Moments]:
                 "more would fit it better"
             )
     return seen
-
-
-@dataclass(frozen=True)
-class _Saliency:
-    """How the saliency of weights is told: one of `SALIENCIES`."""
-
-    kind: str
-    pattern: Pattern
-    seen: Mapping[str, Moments]
-
-    def __post_init__(self) -> None:
-        if self.kind not in SALIENCIES:
-            raise InputError(f"saliency: {', '.join(SALIENCIES)} expected, found {self.kind!r}")
-        if self.kind != "magnitude" and not self.seen:
-            raise InputError(f"saliency: '{self.kind}' needs data; without, 'magnitude' is told")
-
-    @property
-    def counts_columns_alone(self) -> bool:
-        """Whether that of a weight does not depend on which columns share its block."""
-        return self.kind != "reconstruction" or self.pattern.columns == 1
-
-    def of(self, layer: _Weights) -> np.ndarray:
-        """Tell that of a layer's weights where its channels lay at first."""
-        return self._of(layer.before, layer.name, self.pattern)
-
-    def of_single_columns(self, layer: _Weights) -> np.ndarray:
-        """Tell what each element costs alone."""
-        return self._of(layer.before, layer.name, Pattern())
-
-    def moved(
-        self, values: np.ndarray, layer: _Weights, rows: np.ndarray, columns: np.ndarray
-    ) -> np.ndarray:
-        """Tell that of a layer whose channels have moved: from where, and what it was there."""
-        if self.counts_columns_alone:
-            return values.take(rows, 0).take(columns, 1)
-        return self._of(layer.before, layer.name, self.pattern, columns)
-
-    def _of(
-        self,
-        weights: np.ndarray,
-        name: str,
-        pattern: Pattern,
-        places: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """`places` are those that the input channels had when they were seen."""
-        if self.kind == "magnitude":
-            return saliency.magnitude(weights)
-        inputs = reconstruction.covariance(self.seen[name].dense)
-        if self.kind == "diagonal":
-            return saliency.diagonal(weights, inputs)
-        if places is not None:
-            elements = len(inputs) // len(places)  # of a channel in a column
-            index = (places[:, np.newaxis] * elements + np.arange(elements)).ravel()
-            inputs = inputs[np.ix_(index, index)]
-        return saliency.second_order(weights, inputs, self.seen[name].samples, pattern)
 
 
 def _plan(
@@ -437,7 +384,7 @@ def _note_partial_blocks(job: _Job) -> None:
 
 
 def _rearrange(
-    job: _Job, rule: _Saliency, saliencies: Mapping[str, np.ndarray]
+    job: _Job, rule: saliency.Rule, saliencies: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Move channels in the network and in its dense twin; give the saliencies then.
 
@@ -451,8 +398,9 @@ def _rearrange(
     channels, twin = ChannelMap(job.graph, loose), ChannelMap(job.dense, loose)
     layers = []
     for layer in job.pruned:
-        alone = rule.counts_columns_alone
-        values = saliencies[layer.name] if alone else rule.of_single_columns(layer)
+        values = saliencies[layer.name]
+        if not rule.counts_columns_alone:
+            values = rule.of_single_columns(layer.name, layer.before)
         asked = element_saliency(values), layer.plan.pattern, layer.plan.sparsity
         layers.append(Layer(layer.name, *channels.axes(layer.value), *asked))
     spaces, matrices = pose(channels.spaces, layers)
@@ -468,18 +416,13 @@ def _rearrange(
     for layer in job.layers:
         layer.before = layer.value.data
         if layer.name in saliencies:
-            places = (channels.spaces.places(a, orders) for a in channels.axes(layer.value))
-            moved[layer.name] = rule.moved(saliencies[layer.name], layer, *places)
+            rows, columns = (
+                channels.spaces.places(axis, orders) for axis in channels.axes(layer.value)
+            )
+            moved[layer.name] = rule.moved(
+                saliencies[layer.name].take(rows, 0), columns, layer.name, layer.before
+            )
     return moved
-
-
-def _costs_moved(job: _Job) -> bool:
-    """Whether layers do not take what they were weighed with, now that channels have moved.
-
-    Zeros that were there lie in other blocks then, and scores are put back.
-    """
-    moved = any((layer.before == 0).any() for layer in job.layers)
-    return moved or any(node.op == "take" for node in job.graph.nodes)
 
 
 def _groups_scores(layer: _Weights) -> bool:
@@ -577,5 +520,5 @@ def _report(
         milliseconds=1000 * after,
         target=costs.target,
         file_bytes=file_bytes,
-        notes=(*job.notes, *([costs.caveat] if costs.caveat else [])),
+        notes=tuple(dict.fromkeys([*job.notes, *([costs.caveat] if costs.caveat else [])])),
     )

@@ -10,15 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..convert.pack import as_matrix
-from .activations import Moments
+from .activations import Moments, covariance
 from .saliency import damped
 
 LARGEST_GAIN = 2.0  # of a channel's scale: more would mostly scale what is wrong with it
-
-
-def covariance(sums: np.ndarray) -> np.ndarray:
-    """Covariance, times the number of columns, from sums with those of a constant 1 behind them."""
-    return sums[:-1, :-1] - np.outer(sums[:-1, -1], sums[-1, :-1]) / sums[-1, -1]
 
 
 def refit(weights: np.ndarray, keep: np.ndarray, moments: Moments) -> np.ndarray:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..convert.pack import as_matrix
+from ..errors import InputError
+from .activations import Moments, covariance
 from .pattern import Pattern
+
+KINDS = ("reconstruction", "diagonal", "magnitude")
 
 # Of the mean variance of a layer's inputs, what is added to each: some always, more where there are
 # few samples for so many inputs, since then what they say of each other is mostly chance.
@@ -75,3 +82,78 @@ def damped(covariance: np.ndarray, samples: int) -> np.ndarray:
     size = len(covariance)
     share = DAMPING + SHRINKAGE * size / samples
     return covariance + np.eye(size) * (share * np.trace(covariance) / size or 1.0)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the saliency of a network's weights is told.
+
+    Attributes
+    ----------
+    kind
+        One of `KINDS`: `second_order`, `diagonal`, `magnitude`.
+    pattern
+        Whose blocks go.
+    seen
+        What layers read, by their names; magnitude needs none.
+
+    Raises
+    ------
+    InputError
+        There is no such kind, or it needs what was not seen.
+    """
+
+    kind: str
+    pattern: Pattern
+    seen: Mapping[str, Moments]
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"saliency: {', '.join(KINDS)} expected, found {self.kind!r}")
+        if self.kind != "magnitude" and not self.seen:
+            raise InputError(f"saliency: '{self.kind}' needs data; without, take 'magnitude'")
+
+    @property
+    def counts_columns_alone(self) -> bool:
+        """Whether that of a weight does not depend on which columns share its block."""
+        return self.kind != "reconstruction" or self.pattern.columns == 1
+
+    def of(self, name: str, weights: np.ndarray) -> np.ndarray:
+        """Tell that of a layer's weights, (M, C, ...), where channels lie as they were seen."""
+        return self._of(name, weights, self.pattern)
+
+    def of_single_columns(self, name: str, weights: np.ndarray) -> np.ndarray:
+        """Tell what each element costs alone."""
+        return self._of(name, weights, Pattern())
+
+    def moved(
+        self, values: np.ndarray, places: np.ndarray, name: str, weights: np.ndarray
+    ) -> np.ndarray:
+        """Tell that of weights whose columns have moved.
+
+        Parameters
+        ----------
+        values
+            What it was, with the rows where they are now.
+        places
+            Old number of the input channel that became number i.
+        name, weights
+            Of the layer, as it is now.
+        """
+        if self.counts_columns_alone:
+            return values.take(places, 1)
+        return self._of(name, weights, self.pattern, places)
+
+    def _of(
+        self, name: str, weights: np.ndarray, pattern: Pattern, places: np.ndarray | None = None
+    ) -> np.ndarray:
+        if self.kind == "magnitude":
+            return magnitude(weights)
+        inputs = covariance(self.seen[name].dense)
+        if self.kind == "diagonal":
+            return diagonal(weights, inputs)
+        if places is not None:
+            elements = len(inputs) // len(places)  # of a channel in a column
+            index = (places[:, np.newaxis] * elements + np.arange(elements)).ravel()
+            inputs = inputs[np.ix_(index, index)]
+        return second_order(weights, inputs, self.seen[name].samples, pattern)
