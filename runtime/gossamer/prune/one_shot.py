@@ -111,6 +111,12 @@ class _Job:
         return [layer for layer in self.layers if layer.plan]
 
     @property
+    def zeros(self) -> float:
+        """Share of zeros in all layers that a budget is for."""
+        weights = [layer.value.data for layer in self.layers if not layer.whole]
+        return sum(int((w == 0).sum()) for w in weights) / sum(w.size for w in weights)
+
+    @property
     def changing(self) -> list[_Weights]:
         """Those that are refitted: also scores that make up for what is lost before them."""
         return [layer for layer in self.layers if layer.plan or (layer.scores and self.pruned)]
@@ -171,21 +177,18 @@ def run(
     for node in graph.nodes:
         for value in node.inputs:
             value.pattern = None  # the storage is chosen anew
-    if rearranged and budget.weighs_layers:
-        # Blocks keep more now, zeros that were there lie in others, and scores are put back.
-        limit = before / budget.speedup if budget.speedup else budget.seconds
-        moved = replace(budget, speedup=None, seconds=limit)
-        _take_plans(job, _plan(job, saliencies, moved, costs, curves))
+    if budget.speedup:
+        budget = replace(budget, speedup=None, seconds=before / budget.speedup)
+    if budget.weighs_layers and _misses(job, saliencies, budget, costs):
+        # Zeros that were there lie in other blocks now, or scores are put back.
+        _take_plans(job, _plan(job, saliencies, budget, costs, curves))
     for layer in job.pruned:
         layer.kept_in_place = _kept_share(in_place[layer.name], layer.plan)
     _note_partial_blocks(job)
     if refitted:
         _refit(job, saliencies)
     else:
-        for layer in job.pruned:
-            layer.value.data = layer.before * _keep(
-                layer.before, saliencies[layer.name], layer.plan
-            )
+        _zero(job, saliencies)
     if halved:
         halves.round_weights(graph)
     content = lower.lower(graph, texts, costs)
@@ -425,6 +428,17 @@ def _rearrange(
     return moved
 
 
+def _misses(
+    job: _Job, saliencies: Mapping[str, np.ndarray], budget: Budget, costs: CostModel
+) -> bool:
+    """Whether what is to go does not meet a budget where channels lie now."""
+    _zero(job, saliencies)
+    seconds, zeros = prediction.predict(job.graph, costs).seconds, job.zeros
+    for layer in job.pruned:
+        layer.value.data = layer.before
+    return zeros < budget.sparsity if budget.seconds is None else seconds > budget.seconds
+
+
 def _groups_scores(layer: _Weights) -> bool:
     """Whether a layer's outputs are the network's, and weights of several of them go together."""
     return layer.scores and layer.plan.pattern.rows > 1 and len(layer.nodes) == 1
@@ -433,6 +447,12 @@ def _groups_scores(layer: _Weights) -> bool:
 def _kept_share(values: np.ndarray, plan: LayerPlan) -> float:
     """Share of the saliency that stays."""
     return share(values, keep_mask(values, plan.pattern, plan.sparsity))
+
+
+def _zero(job: _Job, saliencies: Mapping[str, np.ndarray]) -> None:
+    for layer in job.pruned:
+        keep = _keep(layer.before, saliencies[layer.name], layer.plan)
+        layer.value.data = layer.before * keep
 
 
 def _keep(weights: np.ndarray, values: np.ndarray, plan: LayerPlan) -> np.ndarray:
@@ -511,11 +531,9 @@ def _report(
                 storage=choice.reason,
             )
         )
-    weights = [layer.value.data for layer in job.layers if not layer.whole]
-    zeros = sum(int((data == 0).sum()) for data in weights)
     return PruneReport(
         layers=tuple(reports),
-        zeros=zeros / sum(data.size for data in weights),
+        zeros=job.zeros,
         milliseconds_before=1000 * before,
         milliseconds=1000 * after,
         target=costs.target,
