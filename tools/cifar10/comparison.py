@@ -401,8 +401,9 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         for row, place in zip(points, places, strict=True):
             width = re.findall(r"width ([0-9.]+)", row.method)
             name = " of ".join([zeros(row), *width] if row.sparsity else width)
+            beside = (4, 5) if row.sparsity and width else (4, -11)
             axes.annotate(
-                name, place, (4, -11), textcoords="offset points", size=8, color=line.get_color()
+                name, place, beside, textcoords="offset points", size=8, color=line.get_color()
             )
     axes.set(
         xlabel=f"predicted milliseconds, {TARGET}, one thread",

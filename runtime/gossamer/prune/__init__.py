@@ -112,19 +112,7 @@ def prune(
     are not public, ours are N x 1. Saliency and refitting: optimal brain surgeon, as in SparseGPT
     (arXiv:2301.00774) and in blocks (arXiv:2203.07259). Rearrangement: `prune.rearrangement`.
 
-    Why these defaults: MobileNet-v1 0.75 for CIFAR-10, calibrated with 256 pictures and evaluated
-    with 5,000, by top-1 against the dense network's 89.4 % (difference in points), agreement with
-    it, and predicted speed on wasm_relaxed. 0.5 points are chance:
-
-    ======================================  =====  =====  =====
-    50 % zeros, 4x1, "uniform"               -2.1   94 %   1.79
-    "global"                                 -3.4   91 %   1.71
-    "cost", output taken to move alike       -1.0   96 %   1.50
-    "cost", output's moves measured          -1.0   95 %   1.58
-    speedup=2, taken to move alike           -1.6   95 %   2.00
-    speedup=2, measured                      -1.8   95 %   2.00
-    56.5 % zeros, 4x1, "uniform"             -3.1   92 %   2.00
-    ======================================  =====  =====  =====
+    What each of the defaults is worth: ``tools/results/one_shot_choices.md`` in the repository.
     """
     try:
         from . import one_shot
