@@ -38,7 +38,7 @@ ORDERS = {
     "sorted by norm": {"order": "sort_by_norm"},
     "rearranged": {},
 }
-SHOWN = "50%, rearranged"  # whose layers are listed
+SHOWN = 0.5  # zeros with which layers are listed
 
 # What is asked of `prune`, by what the tables call it.
 SPREADS = {
@@ -85,10 +85,7 @@ def measure(model: Path, asked: Mapping[str, Any], options: argparse.Namespace) 
         "difference": accuracy.comparison.difference,
         "interval": list(accuracy.comparison.interval),
         "agreement": accuracy.comparison.agreement,
-        "layers": [
-            [layer.name, list(layer.shape), layer.kept_in_place, layer.kept]
-            for layer in report.layers
-        ],
+        "layers": {layer.name: f"{layer.kept:.1%}" for layer in report.layers},
     }
 
 
@@ -151,17 +148,10 @@ def table(results: Mapping[str, Any]) -> str:
                 f"| {100 * row['difference']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}) "
                 f"| {row['agreement']:.1%} |"
             )
-    lines += ["", f"Saliency kept layer by layer: {SHOWN.split(',')[0]} zeros", ""]
-    lines += [f"| layer | weights | {' | '.join(ORDERS)} |", "|---|---|---|---|---|"]
-    sparsity = SHOWN.split(",")[0]
-    sorted_ = rows[f"order: {sparsity}, sorted by norm"]["layers"]
-    for (layer, shape, in_place, kept), other in zip(
-        rows[f"order: {SHOWN}"]["layers"], sorted_, strict=True
-    ):
-        lines.append(
-            f"| {layer} | {'×'.join(map(str, shape))} | {in_place:.1%} | {other[3]:.1%} "
-            f"| {kept:.1%} |"
-        )
+    lines += ["", f"Saliency kept layer by layer, {SHOWN:.0%} zeros", ""]
+    lines += [f"| layer | {' | '.join(ORDERS)} |", "|---|---|---|---|"]
+    kept = [rows[f"order: {SHOWN:.0%}, {order}"]["layers"] for order in ORDERS]
+    lines += [f"| {layer} | {' | '.join(of[layer] for of in kept)} |" for layer in kept[0]]
     lines += [
         "",
         f"Rearranging alone, without zeros, moves the scores of {exact['pictures']} pictures by at "

@@ -288,27 +288,8 @@ def _plan(
     curves: Mapping[str, ErrorCurve] | None,
 ) -> Mapping[str, LayerPlan]:
     """Say what is to go of each layer."""
-    if budget.weighs_layers:
-        return _weigh(job, saliencies, budget, costs, curves)
-    return _plan_alike(saliencies, budget)
-
-
-def _plan_alike(saliencies: Mapping[str, np.ndarray], budget: Budget) -> dict[str, LayerPlan]:
-    shares = [budget.sparsity] * len(saliencies)
-    if budget.allocation == "global":
-        patterns = [budget.blocks] * len(saliencies)
-        shares = below_one_threshold(list(saliencies.values()), patterns, budget.sparsity)
-    plans = (LayerPlan(budget.blocks, share) for share in shares)
-    return dict(zip(saliencies, plans, strict=True))
-
-
-def _weigh(
-    job: _Job,
-    saliencies: Mapping[str, np.ndarray],
-    budget: Budget,
-    costs: CostModel,
-    curves: Mapping[str, ErrorCurve] | None,
-) -> Mapping[str, LayerPlan]:
+    if not budget.weighs_layers:
+        return _plan_alike(saliencies, budget)
     chosen = allocate(
         job.graph,
         saliencies,
@@ -322,6 +303,15 @@ def _weigh(
     if chosen.note:
         job.notes.append(chosen.note)
     return chosen.plans
+
+
+def _plan_alike(saliencies: Mapping[str, np.ndarray], budget: Budget) -> dict[str, LayerPlan]:
+    shares = [budget.sparsity] * len(saliencies)
+    if budget.allocation == "global":
+        patterns = [budget.blocks] * len(saliencies)
+        shares = below_one_threshold(list(saliencies.values()), patterns, budget.sparsity)
+    plans = (LayerPlan(budget.blocks, share) for share in shares)
+    return dict(zip(saliencies, plans, strict=True))
 
 
 def _curves(
