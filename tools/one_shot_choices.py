@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,29 +20,27 @@ from unittest import mock
 import numpy as np
 
 import gossamer
-from gossamer.convert import lower
 from gossamer.convert.network import read_network, samples
 from gossamer.prune import one_shot, rearrangement, saliency
 from gossamer.prune.channels import ChannelMap
 from gossamer.prune.pattern import Pattern, element_saliency
-from gossamer.prune.sensitivity import without_softmax
+from gossamer.prune.sensitivity import outputs_of, without_softmax
 from gossamer.prune.spaces import Layer, pose
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "tools" / "results" / "one_shot_choices.json"
 SHARED = ROOT.parent / "shared" / "data"
 HALF = {"sparsity": 0.5, "pattern": "4x1"}
-UNIFORM = {"pattern": "4x1", "allocation": "uniform"}
+ALIKE = HALF | {"allocation": "uniform"}
 ORDERS = {
     "in place": {"rearrange": False},
     "sorted by norm": {"order": "sort_by_norm"},
     "rearranged": {},
 }
-SHOWN = 0.5  # zeros with which layers are listed
 
 # What is asked of `prune`, by what the tables call it.
 SPREADS = {
-    "uniform": HALF | {"allocation": "uniform"},
+    "uniform": ALIKE,
     "global": HALF | {"allocation": "global"},
     "global, by magnitude": HALF | {"allocation": "global", "saliency": "magnitude"},
     "global, by magnitude, not refitted": HALF
@@ -51,15 +49,24 @@ SPREADS = {
     "cost, output taken to move alike": HALF | {"allocation": "cost", "alike": True},
     "speedup=2": {"speedup": 2},
     "speedup=2, output taken to move alike": {"speedup": 2, "alike": True},
-    "uniform, as fast as that": UNIFORM | {"sparsity": 0.565},
+    "uniform, as fast as that": ALIKE | {"sparsity": 0.565},
 }
-SALIENCIES = {kind: HALF | {"allocation": "uniform", "saliency": kind} for kind in saliency.KINDS}
+SALIENCIES = {
+    "reconstruction": ALIKE,
+    "diagonal": ALIKE | {"saliency": "diagonal"},
+    "magnitude": ALIKE | {"saliency": "magnitude"},
+}
 ARRANGEMENTS = {
-    f"{sparsity:.0%}, {name}": UNIFORM | {"sparsity": sparsity} | order
+    f"{sparsity:.0%}, {name}": ALIKE | {"sparsity": sparsity} | order
     for sparsity in (0.3, 0.5, 0.8)
     for name, order in ORDERS.items()
 }
 TABLES = {"spread": SPREADS, "saliency": SALIENCIES, "order": ARRANGEMENTS}
+
+
+def key_of(asked: Mapping[str, Any]) -> str:
+    """Name a row; tables share those that ask for the same."""
+    return " ".join(f"{name}={value}" for name, value in asked.items())
 
 
 def measure(model: Path, asked: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
@@ -98,30 +105,25 @@ def exactness(model: Path, options: argparse.Namespace) -> dict[str, float]:
     graph, texts = read_network(model, {})
     inputs = samples(graph, texts, options.validation, options.limit)
     graph = without_softmax(graph)
-    before = _scores(graph, inputs)
+    before = outputs_of(graph, inputs)
     channels = ChannelMap(graph)
     layers = [
         Layer(
             layer.name,
             *channels.axes(layer.value),
             element_saliency(saliency.magnitude(layer.before)),
-            Pattern(4),
-            0.5,
+            Pattern.parse(HALF["pattern"]),
+            HALF["sparsity"],
         )
         for layer in one_shot._prunable(graph, (), last=False)
     ]
     channels.reorder(rearrangement.rearrange(*pose(channels.spaces, layers)))
-    after = _scores(graph, inputs)
+    after = outputs_of(graph, inputs)
     return {
         "pictures": len(inputs),
         "difference": float(np.abs(after - before).max()),
         "largest": float(np.abs(before).max()),
     }
-
-
-def _scores(graph: one_shot.Graph, inputs: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
-    session = gossamer.InferenceSession(lower.lower(graph, {}))
-    return np.stack([session.run(None, dict(values))[0] for values in inputs])
 
 
 def table(results: Mapping[str, Any]) -> str:
@@ -140,17 +142,17 @@ def table(results: Mapping[str, Any]) -> str:
     for name, choices in TABLES.items():
         lines += ["", f"| {name} | zeros | times as fast | kept | difference | agreement |"]
         lines.append("|---|---|---|---|---|---|")
-        for choice in choices:
-            row = rows[f"{name}: {choice}"]
+        for choice, asked in choices.items():
+            row = rows[key_of(asked)]
             low, high = row["interval"]
             lines.append(
                 f"| {choice} | {row['zeros']:.1%} | {row['faster']:.2f} | {row['kept']:.1%} "
                 f"| {100 * row['difference']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}) "
                 f"| {row['agreement']:.1%} |"
             )
-    lines += ["", f"Saliency kept layer by layer, {SHOWN:.0%} zeros", ""]
+    lines += ["", f"Saliency kept layer by layer, {HALF['sparsity']:.0%} zeros", ""]
     lines += [f"| layer | {' | '.join(ORDERS)} |", "|---|---|---|---|"]
-    kept = [rows[f"order: {SHOWN:.0%}, {order}"]["layers"] for order in ORDERS]
+    kept = [rows[key_of(ALIKE | order)]["layers"] for order in ORDERS.values()]
     lines += [f"| {layer} | {' | '.join(of[layer] for of in kept)} |" for layer in kept[0]]
     lines += [
         "",
@@ -168,22 +170,23 @@ def main() -> None:
     parser.add_argument("--validation", type=Path, default=SHARED / "cifar10-validation.tar")
     parser.add_argument("--limit", type=int, default=256, help="pictures to calibrate with")
     options = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": {}}
-    results |= {"model": "the dense twin of cifar10-mobilenet", "limit": options.limit}
-
-    def make(place: dict[str, Any], key: str, made: Callable[[], Any]) -> None:
-        if key not in place:
-            place[key] = made()
-            print(key, place[key], flush=True)
+    if RESULTS.exists():
+        results = json.loads(RESULTS.read_text())
+    else:
+        session = gossamer.InferenceSession(options.model)
+        results = {
+            "model": "the dense twin of cifar10-mobilenet",
+            "limit": options.limit,
+            "top1": gossamer.evaluate(session, options.validation).top1,
+            "exactness": exactness(options.model, options),
+            "rows": {},
+        }
+    for asked in (asked for choices in TABLES.values() for asked in choices.values()):
+        key = key_of(asked)
+        if key not in results["rows"]:
+            results["rows"][key] = measure(options.model, asked, options)
+            print(key, results["rows"][key], flush=True)
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-
-    session = gossamer.InferenceSession(options.model)
-    make(results, "top1", lambda: gossamer.evaluate(session, options.validation).top1)
-    make(results, "exactness", lambda: exactness(options.model, options))
-    for name, choices in TABLES.items():
-        for choice, asked in choices.items():
-            row = lambda asked=asked: measure(options.model, asked, options)  # noqa: E731
-            make(results["rows"], f"{name}: {choice}", row)
     RESULTS.with_suffix(".md").write_text(table(results), encoding="utf-8")
 
 

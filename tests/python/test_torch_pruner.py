@@ -322,8 +322,11 @@ def test_a_model_is_saved_whole_while_it_is_being_pruned(trained, forward_first:
 
 
 def test_an_optimizer_of_another_model_is_refused(trained):
+    model, _ = trained
     with pytest.raises(gossamer.InputError, match="optimizer: the one that trains the model"):
-        Pruner(trained[0], "4x1", CubicSchedule(0.5), optimizer=momentum(tiny()))
+        Pruner(model, "4x1", CubicSchedule(0.5), optimizer=momentum(tiny()))
+    head = torch.optim.SGD(model.classifier.parameters(), lr=0.1)
+    Pruner(model, "4x1", CubicSchedule(0.5), optimizer=head)  # frozen layers are pruned, too
 
 
 def test_masks_before_any_forward_pass_are_laid_without_rearrangement():

@@ -325,9 +325,9 @@ def compare(options: argparse.Namespace, sets: Sequence[ImageSet]) -> None:
             continue
         begin, pruned = time.monotonic(), options.out / f"{checkpoint_name(*key)}.goss"
         if "dense" in key:
-            pruned.write_bytes(dense.read_bytes())
+            pruned = dense
         elif EMBEDDED in key:
-            pruned.write_bytes(embedded.MODEL.read_bytes())
+            pruned = embedded.MODEL
         elif key[-1]:
             prune_in_training(key, pruned, options, sets)
         else:

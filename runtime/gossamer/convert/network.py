@@ -57,19 +57,19 @@ def read_network(
         texts = graph.metadata | texts
         passes.optimize(graph)
     _check(graph)
-    name_apart(graph)
+    _name_apart(graph)
     return graph, texts
 
 
-def name_apart(graph: Graph) -> None:
+def _name_apart(graph: Graph) -> None:
     """Give each node a name of its own, by which it is found in copies of the graph.
 
     What becomes several nodes lends its name to all of them; it stays that of the layer.
     """
-    layers = [node for node in graph.nodes if pack.has_matrix(node)]
     taken: set[str] = set()
-    for node in dict.fromkeys([*layers, *graph.nodes]):
-        base = node.name if node in layers or node.name not in taken else f"{node.name}.{node.op}"
+    for node in sorted(graph.nodes, key=pack.has_matrix, reverse=True):
+        first = pack.has_matrix(node) or node.name not in taken
+        base = node.name if first else f"{node.name}.{node.op}"
         name, number = base, 1
         while name in taken:
             number += 1

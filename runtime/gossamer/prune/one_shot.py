@@ -156,16 +156,17 @@ def run(
     if limit < 1:
         raise InputError(f"limit: at least 1 expected, found {limit!r}")
     halved = halves.are_asked(weights)
+    kind = saliency.kind_of(salience, calibrated=data is not None)
     graph, texts = read_network(src, metadata)
+    layers = _prunable(graph, exclude, last=budget.weighs_layers)
     before = prediction.predict(graph, costs).seconds
     inputs = [] if data is None else samples(graph, texts, data, limit)
     refitted = refitted and bool(inputs)
-    layers = _prunable(graph, exclude, last=budget.weighs_layers)
     layers = [layer for layer in layers if refitted or not layer.whole]
     job = _Job(graph, copy.deepcopy(graph), layers, inputs, progress)
     _note_shared_weights(job)
     seen = _look(job)
-    rule = saliency.Rule(salience or saliency.KINDS[0 if inputs else -1], budget.blocks, seen)
+    rule = saliency.Rule(kind, budget.blocks, seen)
     saliencies = {
         layer.name: rule.of(layer.name, layer.before) for layer in layers if not layer.whole
     }
@@ -179,7 +180,7 @@ def run(
             value.pattern = None  # the storage is chosen anew
     if budget.speedup:
         budget = replace(budget, speedup=None, seconds=before / budget.speedup)
-    if budget.weighs_layers and _misses(job, saliencies, budget, costs):
+    if rearranged and budget.weighs_layers and _misses(job, saliencies, budget, costs):
         # Zeros that were there lie in other blocks now, or scores are put back.
         _take_plans(job, _plan(job, saliencies, budget, costs, curves))
     for layer in job.pruned:

@@ -84,6 +84,22 @@ def damped(covariance: np.ndarray, samples: int) -> np.ndarray:
     return covariance + np.eye(size) * (share * np.trace(covariance) / size or 1.0)
 
 
+def kind_of(asked: str | None, calibrated: bool) -> str:
+    """Give the kind that is asked for, or the default.
+
+    Raises
+    ------
+    InputError
+        There is no such kind, or it needs data to calibrate with.
+    """
+    kind = asked or ("reconstruction" if calibrated else "magnitude")
+    if kind not in KINDS:
+        raise InputError(f"saliency: {', '.join(KINDS)} expected, found {kind!r}")
+    if kind != "magnitude" and not calibrated:
+        raise InputError(f"saliency: '{kind}' needs data; without, take 'magnitude'")
+    return kind
+
+
 @dataclass(frozen=True)
 class Rule:
     """How the saliency of a network's weights is told.
@@ -96,22 +112,11 @@ class Rule:
         Whose blocks go.
     seen
         What layers read, by their names; magnitude needs none.
-
-    Raises
-    ------
-    InputError
-        There is no such kind, or it needs what was not seen.
     """
 
     kind: str
     pattern: Pattern
     seen: Mapping[str, Moments]
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise InputError(f"saliency: {', '.join(KINDS)} expected, found {self.kind!r}")
-        if self.kind != "magnitude" and not self.seen:
-            raise InputError(f"saliency: '{self.kind}' needs data; without, take 'magnitude'")
 
     @property
     def counts_columns_alone(self) -> bool:

@@ -88,8 +88,8 @@ class Pruner:
     Raises
     ------
     InputError
-        No layer can be pruned, a name fits no layer, a number or a pattern is none, or a layer
-        is being pruned already.
+        No layer can be pruned, a name fits no layer, a number or a pattern is none, a layer is
+        being pruned already, or the optimizer is another model's.
     UnsupportedError
         A layer's weights are computed from other parameters.
 
@@ -123,7 +123,8 @@ class Pruner:
         self._regrowth = regrowth
         self._optimizer = optimizer
         self._layers = select_layers(self._model, pattern, exclude, sparsities, self.notes)
-        _check_optimizer(optimizer, self._layers)
+        if optimizer is not None:
+            _check_optimizer(optimizer, self._model)
         self._kept: dict[str, tuple[float, float]] = {}  # by layer: in place, rearranged
         self._finished = False
         for layer in self._layers:
@@ -367,10 +368,9 @@ def _unwrap(model: nn.Module) -> nn.Module:
     return _unwrap(model.module) if isinstance(model, parallel) else model
 
 
-def _check_optimizer(optimizer: torch.optim.Optimizer | None, layers: list[PrunedLayer]) -> None:
-    groups = optimizer.param_groups if optimizer else ()
-    steps = {id(parameter) for group in groups for parameter in group["params"]}
-    if optimizer and not any(id(layer.weight) in steps for layer in layers):
+def _check_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
+    steps = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if steps.isdisjoint(map(id, model.parameters())):
         raise InputError(
             "optimizer: the one that trains the model expected, found one of other parameters"
         )
